@@ -1,0 +1,285 @@
+"""The BERT encoder as a Keras 3 layer, written in ``keras.ops``.
+
+Follows Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (arXiv:1810.04805), in the form of
+Google's ``modeling.py``; the adapters follow Houlsby et al. (arXiv:1902.00751); names follow bert-for-tf2.
+
+Dimensions, here and in every comment below:
+
+    B  sentences in the batch        H  hidden_size
+    T  tokens in the longest one     N  num_heads, D = H / N
+    I  intermediate_size             V  vocab_size
+
+    words            [CLS]  play   our    song   [SEP]  [PAD]
+    input_ids        101    2377   2256   2299   102    0         (B, T) int32
+    token_type_ids   0      0      0      0      0      0         (B, T) int32, segment 0 when left out
+    padding_mask     1      1      1      1      1      0         (B, T), from input_ids != 0 when left out
+
+What it does not do: read checkpoints (checkpoint.py), pool, or know of intents.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from intent_bert.bert.config import BertConfig
+from intent_bert.errors import SettingsError
+
+PACKAGE = "intent_bert"
+MASKED_SCORE = -1e4  # added to the attention score of a padded token: its probability is 0 in every dtype
+
+
+def gelu_tanh(x: Any) -> Any:
+    """GELU in the tanh form of Google's BERT code."""
+    return keras.activations.gelu(x, approximate=True)
+
+
+def gelu_erf(x: Any) -> Any:
+    """GELU in the exact form of Hugging Face's BERT: x/2 (1 + erf(x / sqrt 2))."""
+    half = ops.cast(0.5, x.dtype)
+    return half * x * (1 + ops.erf(x * ops.cast(math.sqrt(0.5), x.dtype)))
+
+
+def get_activation(name: str, gelu_approximate: bool) -> Any:
+    if name == "gelu":
+        return gelu_tanh if gelu_approximate else gelu_erf
+    return keras.activations.get(name)
+
+
+class _BertPart(keras.layers.Layer):
+    """A layer made from a BertConfig; it is rebuilt from nothing else."""
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = BertConfig.from_dict(config) if isinstance(config, dict) else config
+        self.config.validate()
+        self.supports_masking = True
+
+    def dense(self, units: int, name: str, stddev: float | None = None, **kwargs: Any) -> keras.layers.Dense:
+        initializer = keras.initializers.TruncatedNormal(stddev=stddev or self.config.initializer_range)
+        return keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
+
+    def layer_norm(self) -> keras.layers.LayerNormalization:
+        return keras.layers.LayerNormalization(
+            epsilon=self.config.layer_norm_epsilon, dtype=self.dtype_policy, name="LayerNorm"
+        )
+
+    def dropout(self, rate: float) -> keras.layers.Dropout:
+        return keras.layers.Dropout(rate, dtype=self.dtype_policy)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertEmbeddings(_BertPart):
+    """Word, segment and position embeddings, summed and normalised: ids (B, T) -> (B, T, H)."""
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.normalise, self.drop = self.layer_norm(), self.dropout(self.config.hidden_dropout)
+
+    def build(self, input_shape: Any = None) -> None:
+        c = self.config
+        tables = {
+            "word_embeddings": c.vocab_size,  # (V, H)
+            "token_type_embeddings": c.token_type_vocab_size,  # (2, H)
+            "position_embeddings": c.max_position_embeddings,  # (512, H)
+        }
+        initializer = keras.initializers.TruncatedNormal(stddev=c.initializer_range)
+        for name, rows in tables.items():
+            setattr(self, name, self.add_weight((rows, c.hidden_size), initializer, name=name))
+        self.normalise.build((None, None, c.hidden_size))
+
+    def call(self, input_ids: Any, token_type_ids: Any = None, training: bool | None = None) -> Any:
+        words = ops.take(self.word_embeddings, input_ids, axis=0)  # (B, T, H)
+        if token_type_ids is None:
+            segments = self.token_type_embeddings[0]  # (H,): every stock checkpoint was trained with a segment
+        else:
+            segments = ops.take(self.token_type_embeddings, token_type_ids, axis=0)  # (B, T, H)
+        positions = self.position_embeddings[: ops.shape(input_ids)[1]]  # (T, H)
+        return self.drop(self.normalise(words + (positions + segments)), training=training)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        return (*input_shape, self.config.hidden_size)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertSelfAttention(_BertPart):
+    """Scaled dot-product attention of N heads: (B, T, H) -> (B, T, H), before the output projection."""
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        width = self.config.hidden_size
+        self.query, self.key, self.value = (self.dense(width, name) for name in ("query", "key", "value"))
+        self.drop = self.dropout(self.config.attention_dropout)
+
+    def build(self, input_shape: Any) -> None:
+        for projection in (self.query, self.key, self.value):
+            projection.build(input_shape)
+
+    def call(self, x: Any, attention_bias: Any, training: bool | None = None) -> Any:
+        heads, size = self.config.num_heads, self.config.hidden_size // self.config.num_heads
+        batch, length = ops.shape(x)[0], ops.shape(x)[1]
+
+        def split(projected: Any) -> Any:  # (B, T, H) -> (B, N, T, D)
+            return ops.transpose(ops.reshape(projected, (batch, length, heads, size)), (0, 2, 1, 3))
+
+        query = split(self.query(x)) * ops.cast(1 / math.sqrt(size), self.compute_dtype)
+        scores = ops.matmul(query, ops.transpose(split(self.key(x)), (0, 1, 3, 2)))  # (B, N, T, T)
+        scores = ops.cast(scores, "float32") + ops.cast(attention_bias, "float32")
+        probabilities = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
+        context = ops.matmul(self.drop(probabilities, training=training), split(self.value(x)))  # (B, N, T, D)
+        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, length, heads * size))
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertProjection(_BertPart):
+    """Dense, dropout, adapter if any, then add and normalise: (B, T, any) and residual (B, T, H) -> (B, T, H)."""
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        c = self.config
+        self.project = self.dense(c.hidden_size, "dense")
+        self.drop, self.normalise = self.dropout(c.hidden_dropout), self.layer_norm()
+        self.adapter_down: Any = None
+        self.adapter_up: Any = None
+        if c.adapter_size is not None:
+            activation = get_activation(c.adapter_activation, c.gelu_approximate)
+            self.adapter_down = self.dense(c.adapter_size, "adapter-down", c.adapter_init_scale, activation=activation)
+            self.adapter_up = self.dense(c.hidden_size, "adapter-up", c.adapter_init_scale)
+
+    def build(self, input_shape: Any, *_: Any) -> None:
+        hidden = (None, None, self.config.hidden_size)
+        self.project.build(input_shape)
+        self.normalise.build(hidden)
+        if self.adapter_down is not None:
+            self.adapter_down.build(hidden)
+            self.adapter_up.build((None, None, self.config.adapter_size))
+
+    def call(self, x: Any, residual: Any, training: bool | None = None) -> Any:
+        x = self.drop(self.project(x), training=training)
+        if self.adapter_down is not None:
+            x = x + self.adapter_up(self.adapter_down(x))
+        return self.normalise(x + residual)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        return (*input_shape[:-1], self.config.hidden_size)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertEncoderLayer(_BertPart):
+    """One transformer layer, normalised after each half: (B, T, H) -> (B, T, H)."""
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        c = self.config
+        activation = get_activation(c.intermediate_activation, c.gelu_approximate)
+        self.attention = BertSelfAttention(c, dtype=self.dtype_policy, name="attention")
+        self.attention_output = BertProjection(c, dtype=self.dtype_policy, name="attention_output")
+        self.intermediate = self.dense(c.intermediate_size, "intermediate", activation=activation)
+        self.output_projection = BertProjection(c, dtype=self.dtype_policy, name="output")
+
+    def build(self, input_shape: Any) -> None:
+        self.attention.build(input_shape)
+        self.attention_output.build(input_shape)
+        self.intermediate.build(input_shape)
+        self.output_projection.build((*input_shape[:-1], self.config.intermediate_size))
+
+    def call(self, x: Any, attention_bias: Any, training: bool | None = None) -> Any:
+        attended = self.attention(x, attention_bias, training=training)
+        x = self.attention_output(attended, x, training=training)  # (B, T, H)
+        return self.output_projection(self.intermediate(x), x, training=training)  # (B, T, I) -> (B, T, H)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
+        return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertModelLayer(_BertPart):
+    """A BERT encoder: ``input_ids`` (B, T) -> hidden states (B, T, H).
+
+    Called with ``input_ids``, or with ``[input_ids, token_type_ids]``; a ``mask`` (B, T), true where there is a
+    token, wins over the one made from ``input_ids != 0``. Any T up to ``max_position_embeddings``; padding is
+    masked, so it changes nothing. With ``config.out_layer_ndxs`` the answer is a list of hidden states, one for
+    each index.
+
+    Args:
+        config: a ``BertConfig``, as ``params_from_pretrained_ckpt(folder)`` gives it.
+
+    Raises:
+        SettingsError: more tokens than ``max_position_embeddings`` (checked on building and where the length is
+            known when called).
+
+    >>> bert = BertModelLayer.from_params(params_from_pretrained_ckpt(folder), name="bert")
+    >>> bert(numpy.array([[101, 2377, 102, 0]], "int32")).shape
+    TensorShape([1, 4, 384])
+    """
+
+    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        c = self.config
+        self.embeddings = BertEmbeddings(c, dtype=self.dtype_policy, name="embeddings")
+        self.encoder_layers = [
+            BertEncoderLayer(c, dtype=self.dtype_policy, name=f"layer_{index}") for index in range(c.num_layers)
+        ]
+
+    @classmethod
+    def from_params(cls, params: BertConfig, **kwargs: Any) -> "BertModelLayer":
+        """The layer these parameters describe (bert-for-tf2's way to make one)."""
+        return cls(BertConfig.from_dict(params.to_dict()), **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        ids_shape = input_shape[0] if _is_pair(input_shape) else input_shape
+        self._check_length(ids_shape[-1])
+        hidden = (*ids_shape, self.config.hidden_size)
+        self.embeddings.build(ids_shape)
+        for layer in self.encoder_layers:
+            layer.build(hidden)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        input_ids, token_type_ids = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
+        self._check_length(input_ids.shape[1])
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        padding_mask = ops.not_equal(input_ids, 0) if mask is None else ops.cast(mask, "bool")  # (B, T)
+        attention_bias = ops.where(padding_mask, 0.0, MASKED_SCORE)[:, None, None, :]  # (B, 1, 1, T) float32
+        x = self.embeddings(input_ids, token_type_ids, training=training)
+        outputs = []
+        for layer in self.encoder_layers:
+            x = layer(x, attention_bias, training=training)
+            outputs.append(x)
+        indexes = self.config.out_layer_ndxs
+        return x if indexes is None else [outputs[index] for index in indexes]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        ids_shape = input_shape[0] if _is_pair(input_shape) else input_shape
+        hidden = (*ids_shape, self.config.hidden_size)
+        indexes = self.config.out_layer_ndxs
+        return hidden if indexes is None else [hidden for _ in indexes]
+
+    def apply_adapter_freeze(self) -> None:
+        """Leave only the adapters and the LayerNorms trainable, as bert-for-tf2 does; nothing without adapters."""
+        if self.config.adapter_size is None:
+            return
+        for name in ("word_embeddings", "token_type_embeddings", "position_embeddings"):
+            getattr(self.embeddings, name).trainable = False
+        for layer in self.encoder_layers:
+            frozen = (layer.attention, layer.attention_output.project, layer.intermediate)
+            for part in (*frozen, layer.output_projection.project):
+                part.trainable = False
+
+    def _check_length(self, length: int | None) -> None:
+        limit = self.config.max_position_embeddings
+        if length is not None and length > limit:
+            raise SettingsError(f"{length} tokens are too many: this checkpoint has {limit} positions")
+
+
+def _is_pair(input_shape: Sequence) -> bool:
+    """Whether this is the shape of [input_ids, token_type_ids] rather than of input_ids."""
+    return len(input_shape) > 0 and isinstance(input_shape[0], (list, tuple))

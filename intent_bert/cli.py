@@ -1,0 +1,314 @@
+"""The command line: ``intent-bert train | evaluate | predict | download | checkpoints | datasets | convert``.
+
+Results go to stdout, everything else to stderr. Exit 0: done; 2: a mistake of the user's, told in one sentence;
+1: a mistake of ours. TensorFlow is imported by the commands that need it, not by ``--help``.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from intent_bert import __version__
+from intent_bert.errors import DataError, IntentBertError, SettingsError
+from intent_bert.settings import INTENT, POOLINGS, PRECISIONS, RECIPES, TEXT, TrainingConfig
+
+logger = logging.getLogger("intent_bert")
+
+_CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    options = build_parser().parse_args(arguments)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        options.run(options)
+    except IntentBertError as error:
+        print(f"intent-bert: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("intent-bert: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        logger.removeHandler(handler)
+    return 0
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        return prefix + super().format(record)
+
+
+# --- the parser --------------------------------------------------------------------------------------------------
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="intent-bert", description="Fine-tune BERT into an intent recogniser, and ask it."
+    )
+    parser.add_argument("--version", action="version", version=f"intent-bert {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_train_arguments(_command(commands, "train", "fine-tune on a table and leave a model folder", run_train))
+
+    command = _command(commands, "evaluate", "figures of a model on a table, as JSON on stdout", _run_evaluate)
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
+    _add_columns(command)
+    command.add_argument("--output-dir", help="also write the confusion matrix and the mistakes here")
+
+    add_predict_arguments(_command(commands, "predict", "the intents of sentences", run_predict))
+
+    command = _command(commands, "download", "fetch a data set or a checkpoint by name", _run_download)
+    command.add_argument("name", metavar="NAME", help="snips, snips-tutorial, or a checkpoint's name")
+    command.add_argument("--force", action="store_true", help="fetch a data set anew")
+
+    _command(commands, "checkpoints", "list the known checkpoints", _run_checkpoints)
+    command = _command(commands, "datasets", "list the known data sets, or count the intents of one", _run_datasets)
+    command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
+    _add_columns(command)
+    command.add_argument("--plot", metavar="FILE", help="also draw them into this picture (.png, .pdf or .svg)")
+
+    command = _command(commands, "convert", "write a checkpoint in the other layout", _run_convert)
+    command.add_argument("source", metavar="SOURCE", help="a known checkpoint or a folder")
+    command.add_argument("destination", metavar="DESTINATION", help="a new folder")
+    command.add_argument("--to", choices=("stock", "huggingface"), required=True, help="the layout to write")
+    return parser
+
+
+def _command(commands: Any, name: str, help: str, run: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--text-column", default=TEXT, help="the column with the sentences")
+    command.add_argument("--label-column", default=INTENT, help="the column with the intents")
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """An option for every field of TrainingConfig; what is not given is left to the recipe."""
+    parser.add_argument("--recipe", choices=RECIPES, default="default", help="a set of settings to start from")
+    for each in fields(TrainingConfig):
+        flag, help = f"--{each.name.replace('_', '-')}", each.metadata["help"]
+        shown = "" if each.default is None or isinstance(each.default, bool) else f" (default: {each.default})"
+        options: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": help + shown}
+        if isinstance(each.default, bool):
+            options |= {"action": argparse.BooleanOptionalAction}
+            options["help"] += f" (default: {'on' if each.default else 'off'})"
+        else:
+            kind = int if each.type in (int, int | None) else float if each.type is float else str
+            options |= {"type": kind, "choices": _CHOICES.get(each.name), "metavar": kind.__name__.upper()}
+            if each.name in _CHOICES:
+                options.pop("metavar")
+        parser.add_argument(flag, **options)
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    parser.add_argument("texts", metavar="TEXT", nargs="*", help="sentences; without any, one a line from stdin")
+    parser.add_argument("--input", metavar="FILE", help="a table with the sentences: csv, tsv, jsonl or parquet")
+    parser.add_argument("--text-column", default=TEXT, help="the column with the sentences")
+    parser.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+# --- the commands ------------------------------------------------------------------------------------------------
+
+
+def run_train(options: argparse.Namespace) -> None:
+    names = {each.name for each in fields(TrainingConfig)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    config = TrainingConfig.from_recipe(options.recipe, **given)
+    from intent_bert.training import train
+
+    result = train(config)
+    best = "test" if "test" in result.evaluations else "validation" if "validation" in result.evaluations else "train"
+    for name, evaluation in result.evaluations.items():
+        print(f"{name:<10} accuracy {evaluation.accuracy:.4f}  macro F1 {evaluation.macro_f1:.4f}  "
+              f"loss {evaluation.loss:.4f}  ({evaluation.rows} rows)")  # fmt: skip
+    print(f"\nper intent, {best}:\n{result.evaluations[best].report()}\n")
+    print(f"trained in {result.seconds:.0f} s")
+    print(f"model folder      {result.folder}")
+    print(f"confusion matrix  {result.folder / 'confusion_matrix.png'}")
+    print(f"mistakes          {result.folder / 'mistakes.csv'}")
+    print(f"TensorBoard logs  {result.log_dir}   (tensorboard --logdir {result.log_dir.parent})")
+
+
+def _run_evaluate(options: argparse.Namespace) -> None:
+    from intent_bert.data import read_table
+
+    table = read_table(options.file, options.text_column, options.label_column)
+    output = _writable_folder(options.output_dir) if options.output_dir else None
+    from intent_bert.artifact import load_artifact
+    from intent_bert.evaluation import Evaluation
+    from intent_bert.fitting import Sentences, evaluate
+    from intent_bert.model import probability_function
+
+    artifact = load_artifact(options.model_dir)
+    sentences = Sentences.of(table, artifact.tokenizer, artifact.max_seq_len)
+    result: Evaluation = evaluate(probability_function(artifact.model), sentences, artifact.classes, "evaluating")
+    print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    if output is not None:
+        from intent_bert.training import write_reports
+
+        write_reports(output, result, Path(options.file).name)
+        logger.info("the confusion matrix and the mistakes are in %s", output)
+
+
+def _writable_folder(folder: str) -> Path:
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / ".writable").touch()
+        (path / ".writable").unlink()
+    except OSError as error:
+        raise SettingsError(f"can't write to {path}: {error.strerror}") from None
+    return path
+
+
+def run_predict(options: argparse.Namespace) -> None:
+    if options.texts and options.input:
+        raise SettingsError("give sentences or --input FILE, not both")
+    if options.input:
+        from intent_bert.data import read_table
+
+        texts: Any = list(read_table(options.input, options.text_column, None)[TEXT])
+    else:
+        texts = options.texts or _lines(sys.stdin)
+    from intent_bert.prediction import IntentPredictor
+
+    predictor = IntentPredictor.load(options.model_dir)
+    interactive = not options.texts and not options.input and sys.stdin.isatty()
+    if interactive:
+        print("one sentence a line; end with Ctrl-D", file=sys.stderr)
+    batches = ([text] for text in texts) if interactive else _batches(texts, 1024)
+    for batch in batches:
+        for text, ranking in zip(batch, predictor.predict(batch, top_k=options.top_k), strict=True):
+            print(_as_json(text, ranking) if options.json else _as_line(text, ranking), flush=interactive)
+
+
+def _lines(stream: Any) -> Iterator[str]:
+    for number, line in enumerate(stream.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise DataError(f"line {number} of stdin is not UTF-8") from None
+
+
+def _batches(texts: Any, size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _as_json(text: str, ranking: Sequence[Any]) -> str:
+    best = ranking[0] if ranking else None
+    names = [{"name": answer.intent, "confidence": round(answer.confidence, 6)} for answer in ranking]
+    answer = {
+        "text": text,
+        "intent": best.intent if best else None,
+        "confidence": round(best.confidence, 6) if best else 0.0,
+        "intent_ranking": names,
+    }
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _as_line(text: str, ranking: Sequence[Any]) -> str:
+    answers = "  ".join(f"{answer.intent} {answer.confidence:.4f}" for answer in ranking) or "- 0.0000"
+    return f"{answers}\t{text}"
+
+
+def _run_download(options: argparse.Namespace) -> None:
+    from intent_bert import datasets
+    from intent_bert.bert import pretrained
+    from intent_bert.folders import nearest
+
+    if options.name in pretrained.CHECKPOINTS:
+        print(pretrained.fetch(options.name))
+    elif options.name in datasets.NAMED:
+        print(datasets.download(options.name, force=options.force))
+    else:
+        known = [*datasets.NAMED, *pretrained.CHECKPOINTS]
+        raise SettingsError(
+            f"nothing to download is called {options.name!r}: did you mean {nearest(options.name, known)}? "
+            "(intent-bert datasets and intent-bert checkpoints list the names)"
+        )
+
+
+def _run_checkpoints(_: argparse.Namespace) -> None:
+    from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT
+    from intent_bert.folders import checkpoint_folder
+
+    print(f"{'NAME':<34}{'ABOUT MB':>9}  {'LICENCE':<12}{'TEXT':<9}STATE")
+    for name, each in CHECKPOINTS.items():
+        state = "fetched" if (checkpoint_folder() / name).is_dir() else "-"
+        default = " (default)" if name == DEFAULT_CHECKPOINT else ""
+        case = "uncased" if each.do_lower_case else "cased"
+        print(f"{name:<34}{each.size_mb:>9.0f}  {each.licence:<12}{case:<9}{state}{default}")
+    logger.info("kept in %s (INTENT_BERT_CACHE moves it)", checkpoint_folder())
+
+
+def _run_datasets(options: argparse.Namespace) -> None:
+    from intent_bert import datasets
+    from intent_bert.folders import data_folder
+
+    if options.name is None:
+        for each in datasets.known():
+            print(f"{each.name:<16}{each.what:<60}{each.licence:<14}{each.where}")
+        logger.info("kept in %s (INTENT_BERT_DATA moves it)", data_folder())
+        return
+    import pandas as pd
+
+    from intent_bert.plots import intent_counts_figure, save_figure
+
+    splits = datasets.load(options.name, options.text_column, options.label_column)
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    tables = {name: table for name, table in named.items() if table is not None}
+    counts = pd.DataFrame({name: table[INTENT].value_counts() for name, table in tables.items()}).fillna(0).astype(int)
+    print(counts.sort_index().to_string())
+    if options.plot:
+        try:
+            save_figure(intent_counts_figure(tables), options.plot)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"can't draw into {options.plot}: {str(error).splitlines()[0]}") from None
+        logger.info("drawn in %s", options.plot)
+
+
+def _run_convert(options: argparse.Namespace) -> None:
+    from intent_bert.bert.checkpoint import convert_checkpoint
+    from intent_bert.bert.pretrained import resolve
+    from intent_bert.folders import atomic_folder
+
+    destination = Path(options.destination)
+    if destination.exists():
+        raise SettingsError(f"won't write to {destination}: it is there already; name a new folder")
+    source = resolve(options.source)
+    with atomic_folder(destination) as work:
+        convert_checkpoint(source, work, options.to)
+    print(destination)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The fit: a compiled loop over length-bucketed batches that keeps the weights of its best epoch.
+
+Serves ``train`` and ``IntentClassifier`` alike; knows nothing of files and folders.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from intent_bert.bert.layers import PACKAGE
+from intent_bert.bert.tokenization import FullTokenizer
+from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
+from intent_bert.evaluation import Evaluation, evaluate_probabilities
+from intent_bert.model import predict_in_batches, probability_function
+from intent_bert.optimizer import AdamW
+from intent_bert.settings import INTENT, TEXT, TrainingConfig
+
+logger = logging.getLogger("intent_bert")
+
+EpochReport = Callable[[int, dict[str, float], Evaluation | None], None]
+
+
+@dataclass
+class Sentences:
+    """Encoded sentences with their labels: what the fit and the evaluation read."""
+
+    texts: list[str]
+    labels: list[Label]
+    ids: list[list[int]]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, tokenizer: FullTokenizer, max_seq_len: int) -> Self:
+        texts = list(table[TEXT])
+        return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class MacroF1(keras.metrics.F1Score):
+    """Macro F1 from label numbers (B,) and probabilities (B, C), gathered over an epoch."""
+
+    def __init__(self, number_of_classes: int, name: str = "macro_f1", **kwargs: Any) -> None:
+        super().__init__(average="macro", name=name)
+        self.number_of_classes = number_of_classes
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        truth = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), self.number_of_classes)
+        super().update_state(truth, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"number_of_classes": self.number_of_classes, "name": self.name}
+
+
+def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
+    """Compile with the recipe's optimizer for a fit of ``steps`` steps in all."""
+    rate: Any = config.learning_rate
+    if config.decay or config.warmup:
+        rate = WarmupThenDecay(config.learning_rate, round(config.warmup * steps), steps if config.decay else 0)
+    optimizer = AdamW(rate, weight_decay=config.weight_decay or None, epsilon=1e-7)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(model.output_shape[-1])],
+        jit_compile=False,  # XLA would compile anew for every length of a batch
+    )
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Rise in a straight line over ``warmup`` steps, then fall in one to 0 at ``total`` (0: stay)."""
+
+    def __init__(self, highest: float, warmup: int, total: int) -> None:
+        self.highest, self.warmup, self.total = highest, warmup, total
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        rising = (step + 1) / max(self.warmup, 1) if self.warmup else 1.0
+        falling = (self.total - step) / max(self.total - self.warmup, 1) if self.total else 1.0
+        return self.highest * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"highest": self.highest, "warmup": self.warmup, "total": self.total}
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Evaluate the validation sentences after each epoch and remember the weights of the best.
+
+    Puts ``val_loss``, ``val_accuracy`` and ``val_macro_f1`` into the epoch's logs. The best epoch has the highest
+    accuracy, then the lowest loss. Without validation sentences the last epoch is the best. ``report`` is called
+    after each epoch with its number, its logs and the validation figures.
+    """
+
+    def __init__(
+        self, validation: Sentences | None, classes: Sequence[Label], report: EpochReport | None = None
+    ) -> None:
+        super().__init__()
+        self.validation, self.classes, self.report = validation, classes, report
+        self.best: tuple[float, float] | None = None
+        self.best_epoch = -1
+        self.best_weights: list[np.ndarray] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.predict = probability_function(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = {} if logs is None else logs
+        score, evaluation = (float(epoch), 0.0), None
+        if self.validation is not None:
+            evaluation = evaluate(self.predict, self.validation, self.classes)
+            score = (evaluation.accuracy, -evaluation.loss)
+            logs |= {f"val_{name}": getattr(evaluation, name) for name in ("loss", "accuracy", "macro_f1")}
+        if self.report is not None:
+            self.report(epoch, logs, evaluation)
+        if self.best is None or score > self.best:
+            self.best, self.best_epoch, self.best_weights = score, epoch, self.model.get_weights()
+
+    def restore(self) -> None:
+        if self.best_weights:
+            self.model.set_weights(self.best_weights)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar for each epoch on stderr, with the running loss and accuracy."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.bar = tqdm(total=self.steps, desc=f"epoch {epoch + 1}/{self.epochs}", unit="batch", dynamic_ncols=True)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.bar.update()
+        if logs and batch % 5 == 0:
+            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.3f}", refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        shown = ("loss", "accuracy", "val_loss", "val_accuracy")
+        self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in shown if name in logs} if logs else {})
+        self.bar.close()
+
+
+def evaluate(predict: Any, sentences: Sentences, classes: Sequence[Label], progress: str | None = None) -> Evaluation:
+    """The figures of encoded sentences under a ``probability_function``."""
+    probabilities = predict_in_batches(predict, sentences.ids, len(classes), progress=progress)
+    return evaluate_probabilities(sentences.texts, sentences.labels, probabilities, classes)
+
+
+def fine_tune(
+    model: keras.Model,
+    train: Sentences,
+    validation: Sentences | None,
+    classes: Sequence[Label],
+    config: TrainingConfig,
+    report: EpochReport | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: bool = True,
+) -> tuple[pd.DataFrame, bool]:
+    """Fit a model; afterwards it has the weights of its best epoch.
+
+    Ctrl-C ends the fit: the best epoch so far is kept, or the weights as they are when no epoch is done yet.
+
+    Returns:
+        The history, a row an epoch, and whether the fit was interrupted.
+    """
+    steps = -(-len(train.ids) // config.batch_size)
+    compile_model(model, config, steps * config.epochs)
+    keeper = KeepBest(validation, classes, report)
+    bars = [ProgressBar(config.epochs, steps)] if progress else []
+    history = keras.callbacks.History()
+    interrupted = False
+    try:
+        model.fit(
+            _batches(train, classes, config, steps),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            verbose=0,
+            callbacks=[keeper, *callbacks, *bars, history],
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+        for bar in bars:
+            bar.bar.close()
+        kept = f"those of epoch {keeper.best_epoch + 1}" if keeper.best_weights else "as they are: no epoch was done"
+        logger.warning("interrupted: training stops here, the weights are %s", kept)
+    keeper.restore()
+    table = pd.DataFrame(history.history, index=pd.RangeIndex(1, len(history.epoch) + 1, name="epoch"))
+    return table, interrupted
+
+
+def _batches(train: Sentences, classes: Sequence[Label], config: TrainingConfig, steps: int) -> Any:
+    """An endless tf.data pipeline of (padded ids, label numbers), each pass in a new order of its own seed."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(config.seed)
+    labels = label_ids(train.labels, classes)
+
+    def passes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        while True:
+            for rows in bucketed_batches(train.ids, config.batch_size, rng):
+                yield pad([train.ids[row] for row in rows]), labels[rows]
+
+    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    return tf.data.Dataset.from_generator(passes, output_signature=signature).prefetch(4)

@@ -1,0 +1,175 @@
+"""The classifier: a BERT encoder, one vector for the sentence, and a softmax over the intents.
+
+    input_ids (B, T) -> BertModelLayer (B, T, H) -> pooling (B, H) -> dropout -> dense tanh -> dropout -> softmax (B, C)
+
+B sentences, T tokens, H hidden_size, C intents. The model answers with probabilities; train it with
+``SparseCategoricalCrossentropy()`` as it is: Keras finds the softmax and computes the loss from what went into it.
+Nothing here reads tables or trains.
+"""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from tqdm import tqdm
+
+from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
+from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
+from intent_bert.bert.layers import PACKAGE, BertModelLayer
+from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
+from intent_bert.data import Label, pad
+from intent_bert.errors import SettingsError
+from intent_bert.settings import DEFAULT_DROPOUT, check_pooling
+
+_LAST_FOUR = [-4, -3, -2, -1]
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class TokenPooling(keras.layers.Layer):
+    """One vector a sentence from its hidden states; padding is left out.
+
+    ``cls`` takes the [CLS] row, ``mean`` and ``max`` go over the tokens, ``sum_last_four`` and
+    ``concat_last_four`` first add or join each token's vectors of the last four layers and then average over the
+    tokens. Called with ``(hidden_states, input_ids)``, hidden_states being (B, T, H) or, for the last two, a list of
+    four of them.
+    """
+
+    def __init__(self, pooling: str = "cls", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_pooling(pooling)
+        self.pooling = pooling
+
+    def build(self, *_: Any) -> None:
+        self.built = True
+
+    def call(self, hidden_states: Any, input_ids: Any) -> Any:
+        if self.pooling == "cls":
+            return hidden_states[:, 0, :]  # (B, H)
+        if self.pooling == "sum_last_four":
+            hidden_states = sum(hidden_states[1:], hidden_states[0])
+        elif self.pooling == "concat_last_four":
+            hidden_states = ops.concatenate(hidden_states, axis=-1)  # (B, T, 4H)
+        mask = ops.expand_dims(ops.cast(ops.not_equal(input_ids, 0), hidden_states.dtype), -1)  # (B, T, 1)
+        if self.pooling == "max":
+            return ops.max(hidden_states - (1 - mask) * 1e4, axis=1)
+        return ops.sum(hidden_states * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
+
+    def compute_output_shape(self, hidden_shape: Any, *_: Any) -> tuple:
+        if self.pooling == "concat_last_four":
+            return (hidden_shape[0][0], 4 * hidden_shape[0][-1])
+        if self.pooling == "sum_last_four":
+            hidden_shape = hidden_shape[0]
+        return (hidden_shape[0], hidden_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pooling": self.pooling}
+
+
+def create_model(
+    max_seq_len: int,
+    bert_ckpt_file: str | PathLike = DEFAULT_CHECKPOINT,
+    classes: Sequence[Label] | int = 7,
+    *,
+    pooling: str = "cls",
+    dropout: float = DEFAULT_DROPOUT,
+    adapter_size: int | None = None,
+    dtype: Any = None,
+) -> keras.Model:
+    """A classifier with pretrained weights in its encoder, ready to be compiled and trained.
+
+    Args:
+        max_seq_len: the longest sentence it must take, in tokens; any shorter one is taken as well.
+        bert_ckpt_file: a known name ("all-MiniLM-L6-v2"), a checkpoint folder in Google's or Hugging Face's layout,
+            or a prefix (".../bert_model.ckpt").
+        classes: the intents, or how many there are (the tutorial's seven by default).
+        pooling: how hidden states become one vector; see ``TokenPooling``.
+        dropout: the rate before and after the dense layer.
+        adapter_size: adds Houlsby adapters of this width and freezes the rest of the encoder.
+        dtype: a Keras dtype policy such as "mixed_bfloat16"; the softmax stays float32.
+
+    Returns:
+        A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
+
+    Raises:
+        SettingsError: an unknown checkpoint or pooling, or ``max_seq_len`` over the checkpoint's positions.
+        CheckpointError: the checkpoint is not whole or does not fit its config.
+    """
+    folder = check_checkpoint_folder(resolve(bert_ckpt_file))
+    params = params_from_pretrained_ckpt(folder)
+    params.adapter_size = adapter_size
+    check_max_seq_len(max_seq_len, params)
+    number = classes if isinstance(classes, int) else len(classes)
+    model = build_model(params, number, pooling=pooling, dropout=dropout, dtype=dtype)
+    bert = model.get_layer("bert")
+    load_stock_weights(bert, folder)
+    bert.apply_adapter_freeze()
+    return model
+
+
+def build_model(
+    params: BertConfig,
+    number_of_classes: int,
+    *,
+    pooling: str = "cls",
+    dropout: float = DEFAULT_DROPOUT,
+    dtype: Any = None,
+) -> keras.Model:
+    """The same model from the encoder's parameters alone, with random weights."""
+    check_pooling(pooling)
+    if number_of_classes < 2:
+        raise SettingsError(f"a classifier needs at least two intents, not {number_of_classes}")
+    params = BertConfig.from_dict(params.to_dict())
+    if pooling.endswith("last_four"):
+        if params.num_layers < 4:
+            raise SettingsError(f"pooling {pooling!r} needs four layers, the checkpoint has {params.num_layers}")
+        params.out_layer_ndxs = _LAST_FOUR
+    input_ids = keras.Input((None,), dtype="int32", name="input_ids")  # (B, T)
+    hidden_states = BertModelLayer.from_params(params, name="bert", dtype=dtype)(input_ids)  # (B, T, H)
+    x = TokenPooling(pooling, name="pooling", dtype=dtype)(hidden_states, input_ids)  # (B, H)
+    x = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(x)
+    x = keras.layers.Dense(params.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
+    x = keras.layers.Dropout(dropout, name="dropout_2", dtype=dtype)(x)
+    x = keras.layers.Dense(number_of_classes, name="logits", dtype="float32")(x)  # (B, C)
+    probabilities = keras.layers.Softmax(name="intent", dtype="float32")(x)
+    return keras.Model(input_ids, probabilities, name="intent_classifier")
+
+
+def check_max_seq_len(max_seq_len: int, params: BertConfig) -> None:
+    if not 3 <= max_seq_len <= params.max_position_embeddings:
+        raise SettingsError(
+            f"max_seq_len must be 3 to {params.max_position_embeddings} tokens for this checkpoint, not {max_seq_len}"
+        )
+
+
+def probability_function(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """A compiled function from padded ids (B, T) to probabilities (B, C), one graph for every shape."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, None), tf.int32)]
+    graph = tf.function(lambda input_ids: model(input_ids, training=False), input_signature=signature)
+    return lambda input_ids: graph(tf.constant(input_ids)).numpy()
+
+
+def predict_in_batches(
+    predict: Callable[[np.ndarray], np.ndarray],
+    ids: Sequence[Sequence[int]],
+    number_of_classes: int,
+    batch_size: int = 64,
+    progress: str | None = None,
+) -> np.ndarray:
+    """Probabilities (sentences, C) float32 in the order of ``ids``, computed in batches of about one length.
+
+    ``progress`` names a bar on stderr that shows when the work takes over two seconds.
+    """
+    order = np.argsort([len(sentence) for sentence in ids], kind="stable")
+    probabilities = np.zeros((len(ids), number_of_classes), "float32")
+    bar = tqdm(total=len(ids), desc=progress, unit="sentence", delay=2, disable=progress is None, leave=False)
+    with bar:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            probabilities[rows] = predict(pad([ids[row] for row in rows]))
+            bar.update(len(rows))
+    return probabilities

@@ -1,0 +1,107 @@
+"""Ask a trained model: texts in, intents and probabilities out.
+
+predictor = IntentPredictor.load("runs/model")
+predictor.predict(["Play our song now", "Rate this book as awful"])
+[Answer(intent='PlayMusic', confidence=0.998), Answer(intent='RateBook', confidence=0.999)]
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from os import PathLike
+from typing import NamedTuple, overload
+
+import numpy as np
+
+from intent_bert.artifact import Artifact, load_artifact
+from intent_bert.data import Label, encode
+from intent_bert.errors import DataError, SettingsError
+from intent_bert.model import predict_in_batches, probability_function
+
+CHUNK = 4096  # texts that are held as ids at a time, sorted by length among themselves
+
+
+class Answer(NamedTuple):
+    """An intent and its probability; ``intent`` is None, with confidence 0, for a text without a word in it."""
+
+    intent: Label | None
+    confidence: float
+
+
+class IntentPredictor:
+    """A trained model that answers. Make one with ``IntentPredictor.load(folder)``.
+
+    A text longer than the model's ``max_seq_len`` is answered from its beginning. A text without a word (empty,
+    or white space) has no intent: its answer is ``Answer(None, 0.0)`` and its probabilities are all alike.
+    """
+
+    def __init__(self, artifact: Artifact, batch_size: int = 64) -> None:
+        self.classes, self.max_seq_len = artifact.classes, artifact.max_seq_len
+        self.tokenizer, self.batch_size = artifact.tokenizer, batch_size
+        self._predict = probability_function(artifact.model)
+
+    @classmethod
+    def load(cls, folder: str | PathLike, batch_size: int = 64) -> "IntentPredictor":
+        """Read a model folder.
+
+        Raises:
+            ModelFolderError: the folder is missing, damaged, or of a newer version.
+        """
+        return cls(load_artifact(folder), batch_size)
+
+    @overload
+    def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
+    @overload
+    def predict(self, texts: str | Iterable[str], top_k: int) -> list[list[Answer]]: ...
+    def predict(self, texts: str | Iterable[str], top_k: int | None = None) -> list[Answer] | list[list[Answer]]:
+        """The intent of each text, in order; with ``top_k`` the k likeliest of each, the likeliest first.
+
+        A single string counts as a list of one. Memory does not grow with the number of texts beyond the answers.
+        """
+        k = self._check_top_k(top_k)
+        answers = [
+            self._ranking(text, row, k)
+            for chunk in _chunks(texts)
+            for text, row in zip(chunk, self._probabilities(chunk), strict=True)
+        ]
+        if top_k is None:
+            return [ranking[0] if ranking else Answer(None, 0.0) for ranking in answers]
+        return answers
+
+    def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
+        """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
+        parts = [self._probabilities(chunk) for chunk in _chunks(texts)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
+
+    def predict_one(self, text: str) -> Answer:
+        """The intent of one text."""
+        if not isinstance(text, str):
+            raise DataError(f"predict_one takes one text, not {type(text).__name__}: use predict for several")
+        return self.predict([text])[0]
+
+    def _check_top_k(self, top_k: int | None) -> int:
+        if top_k is not None and top_k < 1:
+            raise SettingsError(f"top_k must be at least 1, not {top_k}")
+        return min(top_k or 1, len(self.classes))
+
+    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        ids = encode(texts, self.tokenizer, self.max_seq_len)
+        probabilities = predict_in_batches(self._predict, ids, len(self.classes), self.batch_size)
+        probabilities[[len(sentence) == 2 for sentence in ids]] = 1 / len(self.classes)  # only [CLS] [SEP]
+        return probabilities
+
+    def _ranking(self, text: str, probabilities: np.ndarray, k: int) -> list[Answer]:
+        if not self.tokenizer.basic_tokenize(text[:1000]):
+            return []
+        best = np.argsort(-probabilities, kind="stable")[:k]
+        return [Answer(self.classes[index], float(probabilities[index])) for index in best]
+
+
+def _chunks(texts: str | Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter([texts] if isinstance(texts, str) else texts)
+    position = 0
+    while chunk := list(islice(iterator, CHUNK)):
+        for offset, text in enumerate(chunk):
+            if not isinstance(text, str):
+                raise DataError(f"expected texts, found {text!r} at position {position + offset}")
+        position += len(chunk)
+        yield chunk

@@ -1,0 +1,91 @@
+"""The settings of a training run: each with its one default, and the recipes that change several at once."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.errors import SettingsError
+
+TEXT, INTENT = "text", "intent"  # the columns of a table
+DEFAULT_MAX_SEQ_LEN = 192
+DEFAULT_DROPOUT = 0.5
+POOLINGS = ("cls", "mean", "max", "sum_last_four", "concat_last_four")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "tutorial": {
+        "epochs": 5,
+        "batch_size": 16,
+        "learning_rate": 1e-5,
+        "warmup": 0.0,
+        "decay": False,
+        "weight_decay": 0.0,
+        "validation_split": 0.1,
+    },
+}
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class TrainingConfig:
+    """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
+
+    data: str | None = _setting(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
+    train_file: str | None = _setting(None, "a table to train on, in place of --data (csv, tsv, jsonl, parquet)")
+    validation_file: str | None = _setting(None, "a table to choose the best epoch on")
+    test_file: str | None = _setting(None, "a table to report on at the end")
+    text_column: str = _setting(TEXT, "the column with the sentences")
+    label_column: str = _setting(INTENT, "the column with the intents")
+    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
+    epochs: int = _setting(3, "how often every sentence is seen")
+    batch_size: int = _setting(32, "sentences in a step")
+    learning_rate: float = _setting(5e-5, "Adam's highest step size")
+    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
+    decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
+    weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
+    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
+    pooling: str = _setting("cls", "how hidden states become one vector")
+    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
+    max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens")
+    validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
+    seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
+    precision: str = _setting("float32", "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16")
+    strict: bool = _setting(False, "turn warnings about the data into errors")
+    output_dir: str = _setting("runs/model", "the model folder to write")
+    log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
+
+    @classmethod
+    def from_recipe(cls, recipe: str, **settings: Any) -> Self:
+        """The settings of a recipe ("default", "tutorial"), changed by ``settings``."""
+        if recipe not in RECIPES:
+            raise SettingsError(f"unknown recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
+        known = {each.name for each in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
+        config = cls(**{**RECIPES[recipe], **settings})
+        config.validate()
+        return config
+
+    def validate(self) -> None:
+        """Raise SettingsError for a number that can't be meant."""
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < 1:
+            raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
+        for name in ("warmup", "dropout", "validation_split", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        check_pooling(self.pooling)
+
+
+def check_pooling(pooling: str) -> None:
+    """Raise SettingsError for a pooling that isn't one of ``POOLINGS``."""
+    if pooling not in POOLINGS:
+        raise SettingsError(f"unknown pooling {pooling!r}: expected one of {', '.join(POOLINGS)}")

@@ -1,0 +1,144 @@
+"""The run from a table to a model folder: read, check, split, fine-tune, evaluate, save.
+
+``train`` is what ``intent-bert train`` and ``scripts/train.py`` run.
+"""
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from intent_bert import artifact as folders
+from intent_bert import datasets
+from intent_bert.artifact import Artifact, check_output_folder, save_artifact
+from intent_bert.bert.checkpoint import check_checkpoint_folder
+from intent_bert.bert.config import params_from_pretrained_ckpt
+from intent_bert.bert.pretrained import resolve
+from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
+from intent_bert.card import model_card
+from intent_bert.data import check_tables, classes_of, read_table, split_off
+from intent_bert.errors import SettingsError
+from intent_bert.evaluation import Evaluation
+from intent_bert.fitting import Sentences, evaluate, fine_tune
+from intent_bert.model import check_max_seq_len, create_model, probability_function
+from intent_bert.plots import confusion_figure, save_figure
+from intent_bert.settings import INTENT, TrainingConfig
+from intent_bert.tensorboard import TensorBoardLogs
+
+logger = logging.getLogger("intent_bert")
+
+
+@dataclass
+class TrainingResult:
+    """What ``train`` gives back: where the folder is, the figures of each split, and the history of the epochs."""
+
+    folder: Path
+    log_dir: Path
+    evaluations: dict[str, Evaluation]
+    history: pd.DataFrame
+    interrupted: bool
+    seconds: float
+
+
+def read_tables(config: TrainingConfig) -> dict[str, pd.DataFrame]:
+    """The checked tables of a run under train, validation and, if there is one, test."""
+    columns = (config.text_column, config.label_column)
+    if (config.data is None) == (config.train_file is None):
+        raise SettingsError("say what to train on: either --data NAME or --train-file FILE")
+    tables: dict[str, pd.DataFrame | None]
+    if config.data is not None:
+        splits = datasets.load(config.data, *columns)
+        tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    else:
+        tables = {"train": read_table(str(config.train_file), *columns), "validation": None, "test": None}
+    for name, file in (("validation", config.validation_file), ("test", config.test_file)):
+        if file is not None:
+            tables[name] = read_table(file, *columns)
+    train, validation = tables["train"], tables["validation"]
+    assert train is not None
+    check_tables(train, validation, tables["test"], config.strict)
+    if validation is None and config.validation_split:
+        tables["train"], tables["validation"] = split_off(train, config.validation_split, config.seed)
+    return {name: table for name, table in tables.items() if table is not None and len(table)}
+
+
+def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
+    """Fine-tune as the settings say and leave a model folder.
+
+    Everything that can be checked is checked before the first step: the data, the checkpoint, the lengths, the
+    output folder and its disk space.
+
+    Raises:
+        IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder; nothing is written.
+    """
+    config.validate()
+    started = time.perf_counter()
+    tables = read_tables(config)
+    checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
+    params = params_from_pretrained_ckpt(checkpoint)
+    check_max_seq_len(config.max_seq_len, params)
+    tokenizer = FullTokenizer(checkpoint / VOCAB_FILE)
+    weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
+    output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
+    log_dir = Path(config.log_dir) if config.log_dir else output / folders.LOG_FOLDER
+    classes = classes_of(tables["train"][INTENT])
+    splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
+    logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
+
+    keras.utils.set_random_seed(config.seed)
+    model = create_model(
+        config.max_seq_len,
+        checkpoint,
+        classes,
+        pooling=config.pooling,
+        dropout=config.dropout,
+        adapter_size=config.adapter_size,
+        dtype=config.precision,
+    )
+    logs = TensorBoardLogs(log_dir, asdict(config))
+    history, interrupted = fine_tune(
+        model, splits["train"], splits.get("validation"), classes, config, logs.report, [logs], progress
+    )
+    seconds = time.perf_counter() - started
+    predict = probability_function(model)
+    evaluations = {
+        name: evaluate(predict, part, classes, f"evaluating {name}" if progress else None)
+        for name, part in splits.items()
+    }
+    logs.close(evaluations)
+    params.adapter_size = config.adapter_size
+    settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
+    result = Artifact(
+        model=model,
+        tokenizer=tokenizer,
+        classes=classes,
+        params=params,
+        max_seq_len=config.max_seq_len,
+        pooling=config.pooling,
+        dropout=config.dropout,
+        precision=config.precision,
+        settings=settings,
+    )
+    save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+    return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
+
+
+def _write_extras(folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame) -> None:
+    """What people read: figures, picture, mistakes, history and the card."""
+    folders.write_json(folder / folders.METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
+    history.to_csv(folder / folders.HISTORY_FILE)
+    shown = next(name for name in ("test", "validation", "train") if name in evaluations)
+    write_reports(folder, evaluations[shown], shown)
+    card = model_card(result.settings, result.classes, evaluations, result.params)
+    (folder / folders.CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
+    """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
+    title = f"{name}: accuracy {evaluation.accuracy:.2%}"
+    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / folders.CONFUSION_PICTURE)
+    evaluation.confusion_table().to_csv(folder / folders.CONFUSION_TABLE)
+    evaluation.mistakes.to_csv(folder / folders.MISTAKES_FILE, index=False)

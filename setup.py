@@ -1,0 +1,53 @@
+"""Packaging; the tools' settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "intent_bert/__init__.py").read_text(encoding="utf-8"))[1]
+
+REQUIRED = [
+    "tensorflow>=2.18",
+    "keras>=3.8",
+    "tensorboard>=2.18",
+    "numpy>=1.26",
+    "pandas>=2.2",
+    "scikit-learn>=1.6",
+    "matplotlib>=3.8",
+    "tokenizers>=0.20",
+    "safetensors>=0.4.3",
+    "h5py>=3.11",
+    "tqdm>=4.66",
+    "pooch>=1.8",
+    "requests>=2.31",
+    "platformdirs>=4.0",
+    "gdown>=5.2",
+    "pyarrow>=15.0",
+]
+TEST = [
+    "pytest>=8.0",
+    "ruff>=0.12",
+    "mypy>=1.15",
+    "pandas-stubs",
+    "types-requests",
+    "types-tqdm",
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
+]
+
+setup(
+    name="intent_bert",
+    version=VERSION,
+    description="Fine-tune a BERT checkpoint into a trusted intent recogniser, on Keras 3 and TensorFlow 2",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["intent_bert", "intent_bert.*"]),
+    package_data={"intent_bert": ["data_files/*/*", "py.typed"]},
+    install_requires=REQUIRED,
+    extras_require={"test": TEST},
+    entry_points={"console_scripts": ["intent-bert = intent_bert.cli:main"]},
+)
