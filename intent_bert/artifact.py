@@ -48,7 +48,8 @@ _READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_P
 class Artifact:
     """A trained classifier and all that is needed to ask it.
 
-    ``pooling``, ``dropout`` and ``precision`` are ``create_model``'s; ``settings`` are the facts of the run, kept for the reader.
+    ``pooling``, ``dropout`` and ``precision`` are ``create_model``'s arguments (``precision`` its ``dtype``);
+    ``settings`` are the facts of the run, kept for the reader.
     """
 
     model: keras.Model
@@ -157,8 +158,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(f"{folder} is no model folder of intent_bert: its {CONFIG_FILE} is not ours") from None
     if version > FORMAT_VERSION:
         raise ModelFolderError(
-            f"{folder} was written by intent_bert {config.get('intent_bert_version')} in format {version}, this version "
-            f"reads up to format {FORMAT_VERSION}: upgrade intent_bert"
+            f"{folder} is in format {version} (intent_bert {config.get('intent_bert_version')}); this version reads "
+            f"up to format {FORMAT_VERSION}: upgrade intent_bert"
         )
     missing = {"encoder", "pooling", "dropout", "precision", "max_seq_len", "settings", "sha256"} - set(config)
     if missing:
@@ -183,7 +184,8 @@ def _check_file(path: Path, sha256: str | None) -> None:
 def _write_files(artifact: Artifact, folder: Path) -> None:
     from intent_bert import __version__
 
-    artifact.model.save_weights(folder / WEIGHTS_FILE)
+    weights_only = keras.Model(artifact.model.inputs, artifact.model.outputs)  # the same layers, no optimizer state
+    weights_only.save_weights(folder / WEIGHTS_FILE)
     vocab = "".join(f"{token}\n" for token in artifact.tokenizer.vocab_lines)
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
     (folder / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(artifact.tokenizer.do_lower_case), encoding="utf-8")

@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,21 @@ _CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = build_parser().parse_args(arguments)
+    return run_as_command(lambda: options.run(options), tensorflow=options.tensorflow)
+
+
+def run_as_command(run: Callable[[], None], tensorflow: bool = True) -> int:
+    """Run a function as a command: messages on stderr, a user's mistake in one sentence, the exit code returned."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        options.run(options)
+        if tensorflow:
+            _import_tensorflow_quietly()
+        run()
     except IntentBertError as error:
         print(f"intent-bert: {error}", file=sys.stderr)
         return 2
@@ -44,7 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         logger.removeHandler(handler)
+        logger.propagate = True
     return 0
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow without what its C++ side prints on the way; an import that fails shows it all."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            printed.seek(0)
+            os.write(stderr, printed.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 class _Formatter(logging.Formatter):
@@ -93,7 +119,7 @@ def _command(commands: Any, name: str, help: str, run: Any) -> argparse.Argument
     command = commands.add_parser(
         name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, tensorflow=run in (run_train, _run_evaluate, run_predict, _run_convert))
     return command
 
 

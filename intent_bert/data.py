@@ -12,6 +12,7 @@ models.
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from os import PathLike
@@ -55,14 +56,20 @@ def read_table(source: Source, text_column: str = TEXT, label_column: str | None
         frame, name = _frame_of_pair(source, text_column, label_column), "the given texts"
     elif isinstance(source, pd.DataFrame):
         frame, name = source, source.attrs.get("source", "the DataFrame")
-    else:
+    elif isinstance(source, (str, PathLike)):
         frame, name = _read_file(Path(source)), str(source)
+    else:
+        raise DataError(f"expected a path, a DataFrame or (texts, labels), got {type(source).__name__}")
+    if text_column == label_column:
+        raise SettingsError(f"the sentences and the intents can't both be in the column {text_column!r}: name two")
     columns = {text_column: TEXT} | ({label_column: INTENT} if label_column else {})
     for column in columns:
         if column not in frame.columns:
             there = ", ".join(map(str, frame.columns)) or "none"
             flag = "text" if column == text_column else "label"
             raise DataError(f"{name} has no column {column!r}; it has: {there} (name one with --{flag}-column)")
+        if list(frame.columns).count(column) > 1:
+            raise DataError(f"{name} has several columns {column!r}: give each a name of its own")
     table = pd.DataFrame({new: frame[old] for old, new in columns.items()}, index=frame.index).astype(object)
     if table.empty:
         raise DataError(f"{name} is empty: expected at least one row under the header")
@@ -74,6 +81,8 @@ def read_table(source: Source, text_column: str = TEXT, label_column: str | None
 
 
 def _frame_of_pair(pair: tuple, text_column: str, label_column: str | None) -> pd.DataFrame:
+    if len(pair) != 2:
+        raise DataError(f"expected a pair (texts, labels), got {len(pair)} things")
     texts, labels = pair
     if len(texts) != len(labels):
         raise DataError(f"expected as many labels as texts, got {len(texts)} texts and {len(labels)} labels")
@@ -93,7 +102,10 @@ def _read_file(path: Path) -> pd.DataFrame:
 
 
 def _read_text(path: Path) -> str:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror}") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -104,24 +116,42 @@ def _read_text(path: Path) -> str:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
+    text = _read_text(path)
+    body = text.lstrip("\r\n")
+    skipped = len(text[: len(text) - len(body)].splitlines())
+    try:  # the header is read as a row, so that pandas counts the fields of every row under it
         frame = pd.read_csv(
-            StringIO(_read_text(path)),
-            sep=separator,
+            StringIO(body),
+            sep="\t" if path.suffix.lower() == ".tsv" else ",",
+            header=None,
             dtype=str,
             na_filter=False,
             skip_blank_lines=False,
-            index_col=False,
         )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty: expected a header and rows") from None
     except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise DataError(f"{path} is not a table: {reason}; quote the fields that hold a separator or a quote") from None
+        raise DataError(f"{path} is not a table: {_parser_reason(str(error), skipped)}") from None
     frame = frame.fillna("")
-    frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")  # as a spreadsheet numbers them
+    frame.columns = pd.Index(frame.iloc[0])
+    frame = frame.iloc[1:]
+    frame.index = pd.RangeIndex(skipped + 2, skipped + 2 + len(frame), name="row")  # as a spreadsheet numbers them
     return frame[(frame != "").any(axis=1)]  # blank lines are no rows
+
+
+def _parser_reason(message: str, skipped: int) -> str:
+    """What pandas' parser says, with the row as the owner of the file numbers it."""
+    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if fields:
+        expected, row, found = map(int, fields.groups())
+        return (
+            f"row {row + skipped} has {found} fields, the header has {expected}; "
+            "quote the fields that hold a separator or a quote"
+        )
+    quote = re.search(r"EOF inside string starting at row (\d+)", message)
+    if quote:
+        return f"the quote that opens in row {int(quote[1]) + 1 + skipped} is never closed; close it, or double it"
+    return message.removeprefix("Error tokenizing data. C error: ").strip()
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
@@ -136,6 +166,8 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
         rows[number] = row
+    if not rows:
+        raise DataError(f"{path} is empty: expected one JSON object a line")
     columns = list(dict.fromkeys(key for row in rows.values() for key in row))
     values = [[row.get(column) for column in columns] for row in rows.values()]
     return pd.DataFrame(values, index=pd.Index(rows, name="row"), columns=columns, dtype=object)
@@ -276,7 +308,7 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
     """Split a table in two, the second with about ``share`` of every intent's rows (stratified, seeded).
 
     An intent gives at least one row when it has two; an intent with a single row keeps it in the first table. All
-    rows of one text go to the same side.
+    rows of one text go to the same side; a text under two intents stays in the first.
 
     Raises:
         SettingsError: ``share`` is not between 0 and 1.
@@ -285,10 +317,12 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
         raise SettingsError(f"the validation share must be between 0 and 1, not {share}")
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
-    for label in classes_of(table[INTENT]):
-        texts = table[TEXT][[str(other) == str(label) for other in table[INTENT]]].unique()
-        size = max(1, round(share * len(texts))) if len(texts) > 1 else 0
-        chosen.update(rng.permutation(texts.astype(object))[:size])
+    numbers, counts = label_ids(table[INTENT], classes_of(table[INTENT])), table.groupby(TEXT)[INTENT].nunique()
+    for number in range(numbers.max() + 1):
+        texts = table[TEXT][numbers == number].unique()
+        size = min(max(1, round(share * len(texts))), len(texts) - 1)
+        free = [text for text in rng.permutation(texts.astype(object)) if counts[text] == 1]
+        chosen.update(free[:size])
     second = table[TEXT].isin(chosen)
     return table[~second], table[second]
 

@@ -56,17 +56,20 @@ class Evaluation:
 
     def report(self) -> str:
         """A table for the terminal: one intent a line, then accuracy, macro F1 and loss."""
-        table = pd.DataFrame.from_dict(self.per_intent, orient="index")
-        table["support"] = table["support"].astype(int)
-        lines = table.to_string(float_format=lambda value: f"{value:.3f}", justify="right").split("\n")
-        lines += [
-            "",
-            f"accuracy {self.accuracy:.4f}   macro F1 {self.macro_f1:.4f}   loss {self.loss:.4f}   ({self.rows} rows)",
-        ]
-        if self.unknown_labels:
-            names = ", ".join(f"{label} ({count})" for label, count in self.unknown_labels.items())
-            lines.append(f"labels that training never had, counted as mistakes: {names}")
-        return "\n".join(lines)
+        return format_report(self.to_dict())
+
+
+def format_report(metrics: dict[str, Any]) -> str:
+    """The same table from the figures of one split as they stand in ``metrics.json``."""
+    table = pd.DataFrame.from_dict(metrics["per_intent"], orient="index")
+    table["support"] = table["support"].astype(int)
+    lines = table.to_string(float_format=lambda value: f"{value:.3f}").split("\n")
+    figures = "accuracy {accuracy:.4f}   macro F1 {macro_f1:.4f}   loss {loss:.4f}   ({rows} rows)".format(**metrics)
+    lines += ["", figures]
+    if metrics["unknown_labels"]:
+        names = ", ".join(f"{label} ({count})" for label, count in metrics["unknown_labels"].items())
+        lines.append(f"labels that training never had, counted as mistakes: {names}")
+    return "\n".join(lines)
 
 
 def evaluate_probabilities(

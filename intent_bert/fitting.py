@@ -180,6 +180,7 @@ def fine_tune(
             _batches(train, classes, config, steps),
             epochs=config.epochs,
             steps_per_epoch=steps,
+            shuffle=False,  # _batches shuffles
             verbose=0,
             callbacks=[keeper, *callbacks, *bars, history],
         )

@@ -95,8 +95,9 @@ def load(folder: Path) -> transformers.BertModel:
 def states(model: transformers.BertModel, ids: np.ndarray, types: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The output of every encoder layer, (L, B, T, H)."""
     inputs = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
-    answer = model(**{name: torch.tensor(value, dtype=torch.long) for name, value in inputs.items()},
-                   output_hidden_states=True)
+    answer = model(
+        **{name: torch.tensor(value, dtype=torch.long) for name, value in inputs.items()}, output_hidden_states=True
+    )
     return torch.stack(answer.hidden_states[1:]).numpy()
 
 
@@ -131,8 +132,10 @@ def real_vectors(folder: Path) -> dict[str, np.ndarray]:
     for row, sentence in zip(ids, rows, strict=True):
         row[: len(sentence)] = sentence
     mask = (ids != 0).astype("int32")
-    alone = [states(model, row[None, : m.sum()], row[None, : m.sum()] * 0, m[None, : m.sum()])[-1, 0]
-             for row, m in zip(ids, mask, strict=True)]
+    alone = [
+        states(model, row[None, : m.sum()], row[None, : m.sum()] * 0, m[None, : m.sum()])[-1, 0]
+        for row, m in zip(ids, mask, strict=True)
+    ]
     together = states(model, ids, np.zeros_like(ids), mask)
     weights = mask[:, :, None] / mask.sum(1)[:, None, None]
     return {

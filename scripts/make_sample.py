@@ -30,6 +30,7 @@ SPLITS = ("train",) * 6 + ("validation", "test")  # the split of the values numb
 ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 SLOT = re.compile(r"\{(\w+)\}")
 BEFORE_VOWEL = re.compile(r"\b(a)(?= (?!one\b|uni|us|eu)[aeiou])", re.IGNORECASE)
+TWO_SCALES = re.compile(r"out of .*out of", re.IGNORECASE)  # "3 out of 5 out of 6": a pattern met another one
 QUESTION = re.compile(
     r"(what|when|where|which|who|how|is|are|am|will|does|do|has|can|could|would|may|should)\b", re.IGNORECASE
 )
@@ -104,7 +105,9 @@ def sentences(templates: list[str], slots: Slots, rng: random.Random) -> Iterato
     """Yield sentences without end, using every template equally often."""
     while True:
         for template in rng.sample(templates, len(templates)):
-            yield style(fill(template, slots, rng), rng)
+            text = fill(template, slots, rng)
+            if not TWO_SCALES.search(text):
+                yield style(text, rng)
 
 
 def generate() -> dict[str, list[Row]]:

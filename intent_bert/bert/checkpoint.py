@@ -25,7 +25,13 @@ from intent_bert.bert.config import (
     read_stock_config,
 )
 from intent_bert.bert.layers import BertModelLayer
-from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, read_vocab_lines
+from intent_bert.bert.tokenization import (
+    TOKENIZER_CONFIG_FILE,
+    VOCAB_FILE,
+    read_vocab_lines,
+    told_by_checkpoint,
+    tokenizer_config,
+)
 from intent_bert.errors import CheckpointError
 
 logger = logging.getLogger("intent_bert")
@@ -92,8 +98,12 @@ def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike) -> list[
         raise CheckpointError(
             f"{source} does not fit the config: " + "; ".join(_briefly("missing", missing) + misshapen[:6])
         )
+    values = {name: read(name) for name in wanted}  # all of them, before the first is assigned
+    whole = [name for name, value in values.items() if value.dtype.kind in "biu"]
+    if whole:
+        raise CheckpointError(f"{source} has whole numbers for weights (is it quantised?): {', '.join(whole[:6])}")
     for name, variable in wanted.items():
-        variable.assign(read(name))
+        variable.assign(values[name])
     left_over = sorted(set(names) - set(wanted))
     unexpected = [name for name in left_over if not EXPECTED_LEFT_OVERS.search(name)]
     if unexpected:
@@ -159,15 +169,16 @@ def _open_stock(prefix: Path) -> tuple[dict[str, tuple[int, ...]], Callable[[str
         raise CheckpointError(f"no checkpoint at {prefix}: there is no {index.name} in {prefix.parent}")
     if not list(prefix.parent.glob(f"{prefix.name}.data-*")):
         raise CheckpointError(f"no checkpoint at {prefix}: there is no {prefix.name}.data-00000-of-00001")
+    raised = (tf.errors.OpError, ValueError, LookupError, RuntimeError)  # by TensorFlow, at a damaged file
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except raised as error:
         raise CheckpointError(f"{prefix} is damaged: {_first_line(error)}") from None
 
     def read(name: str) -> np.ndarray:
         try:
             return reader.get_tensor(name)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except raised as error:
             raise CheckpointError(f"{prefix} is damaged at {name}: {_first_line(error)}") from None
 
     shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
@@ -192,7 +203,8 @@ def _open_safetensors(path: Path) -> tuple[dict[str, tuple[int, ...]], Callable[
 
     def read(name: str) -> np.ndarray:
         key, transposed = places[name]
-        value = np.asarray(tensors.get_tensor(key), "float32")
+        value = tensors.get_tensor(key)
+        value = value if value.dtype.kind in "biu" else np.asarray(value, "float32")
         return value.T if transposed else value
 
     return shapes, read
@@ -270,6 +282,9 @@ def convert_checkpoint(source: str | PathLike, destination: str | PathLike, to: 
     for name in (VOCAB_FILE, TOKENIZER_CONFIG_FILE):
         if (source / name).is_file():
             shutil.copyfile(source / name, destination / name)
+    told, _ = told_by_checkpoint(source)
+    if told is not None and told_by_checkpoint(destination)[0] != told:  # it was told by the name of the folder
+        (destination / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(told), encoding="utf-8")
     if to == "stock":
         (destination / STOCK_CONFIG_FILE).write_text(config.to_json_string(), encoding="utf-8")
         write_stock_weights(arrays, destination / CHECKPOINT_PREFIX)

@@ -99,7 +99,8 @@ class BertEmbeddings(_BertPart):
             segments = self.token_type_embeddings[0]  # (H,): every stock checkpoint was trained with a segment
         else:
             segments = ops.take(self.token_type_embeddings, token_type_ids, axis=0)  # (B, T, H)
-        positions = self.position_embeddings[: ops.shape(input_ids)[1]]  # (T, H)
+        size = (ops.shape(input_ids)[1], self.config.hidden_size)
+        positions = ops.slice(self.position_embeddings, (0, 0), size)  # (T, H); TensorFlow refuses T > 512 here
         return self.drop(self.normalise(words + (positions + segments)), training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
@@ -214,16 +215,17 @@ class BertModelLayer(_BertPart):
 
     Raises:
         SettingsError: more tokens than ``max_position_embeddings`` (checked on building and where the length is
-            known when called).
+            known when called; a graph that learns it only when it runs raises TensorFlow's InvalidArgumentError).
 
     >>> bert = BertModelLayer.from_params(params_from_pretrained_ckpt(folder), name="bert")
     >>> bert(numpy.array([[101, 2377, 102, 0]], "int32")).shape
     TensorShape([1, 4, 384])
     """
 
-    def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, config: BertConfig | dict[str, Any], adapter_freeze: bool = False, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         c = self.config
+        self.adapter_freeze = adapter_freeze  # so that a saved model comes back as frozen as it was
         self.embeddings = BertEmbeddings(c, dtype=self.dtype_policy, name="embeddings")
         self.encoder_layers = [
             BertEncoderLayer(c, dtype=self.dtype_policy, name=f"layer_{index}") for index in range(c.num_layers)
@@ -241,6 +243,8 @@ class BertModelLayer(_BertPart):
         self.embeddings.build(ids_shape)
         for layer in self.encoder_layers:
             layer.build(hidden)
+        if self.adapter_freeze:
+            self.apply_adapter_freeze()
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         input_ids, token_type_ids = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
@@ -267,12 +271,16 @@ class BertModelLayer(_BertPart):
         """Leave only the adapters and the LayerNorms trainable, as bert-for-tf2 does; nothing without adapters."""
         if self.config.adapter_size is None:
             return
+        self.adapter_freeze = True
         for name in ("word_embeddings", "token_type_embeddings", "position_embeddings"):
             getattr(self.embeddings, name).trainable = False
         for layer in self.encoder_layers:
             frozen = (layer.attention, layer.attention_output.project, layer.intermediate)
             for part in (*frozen, layer.output_projection.project):
                 part.trainable = False
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "adapter_freeze": self.adapter_freeze}
 
     def _check_length(self, length: int | None) -> None:
         limit = self.config.max_position_embeddings

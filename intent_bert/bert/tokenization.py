@@ -31,6 +31,7 @@ CHARACTERS_PER_TOKEN = 64  # texts are cut to this many characters for every tok
 
 VOCAB_FILE, TOKENIZER_CONFIG_FILE = "vocab.txt", "tokenizer_config.json"
 
+_LONE_SURROGATE = 0xFFFF  # stands for half a character, which Rust has no strings for: an unknown letter like it
 _CJK_BLOCKS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -63,6 +64,8 @@ class _Clean(_CharacterMap):
             return " "
         if code_point in (0, 0xFFFD) or category in ("Cc", "Cf"):
             return None
+        if category == "Cs":
+            return _LONE_SURROGATE
         if any(first <= code_point <= last for first, last in _CJK_BLOCKS):
             return f" {character} "
         return code_point
@@ -196,7 +199,7 @@ def checkpoint_lower_case(folder: str | PathLike, flag: bool | None = None) -> b
     Raises:
         CheckpointError: the flag contradicts the checkpoint.
     """
-    told, where = _told_by_checkpoint(Path(folder))
+    told, where = told_by_checkpoint(Path(folder))
     if flag is None:
         return True if told is None else told
     if told is not None and flag != told:
@@ -206,7 +209,8 @@ def checkpoint_lower_case(folder: str | PathLike, flag: bool | None = None) -> b
     return flag
 
 
-def _told_by_checkpoint(folder: Path) -> tuple[bool | None, str]:
+def told_by_checkpoint(folder: Path) -> tuple[bool | None, str]:
+    """What a checkpoint itself says of its casing, and where; ``None`` if nothing does."""
     config_file = folder / TOKENIZER_CONFIG_FILE
     if config_file.is_file():
         try:
