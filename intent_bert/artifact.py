@@ -17,6 +17,7 @@ import ctypes
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -40,6 +41,7 @@ CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "lab
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 LOG_FOLDER = "logs"
+HDF5_OVERHEAD = 4096  # bytes that model.weights.h5 takes for each weight beyond its numbers, at most
 _LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
 _READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE)
 
@@ -77,14 +79,18 @@ def save_artifact(
             before still stands there.
     """
     target = check_output_folder(folder)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
+    except OSError as error:
+        raise ModelFolderError(f"can't write to {target.parent}: {_reason(error)}") from error
     try:
         _write_files(artifact, temporary)
         if write_extras is not None:
             write_extras(temporary)
         temporary.chmod(0o755)
         _swap_in(temporary, target)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # h5py raises both
         raise ModelFolderError(f"can't write {target}: {_reason(error)}; nothing was changed there") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -92,7 +98,7 @@ def save_artifact(
 
 
 def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
-    """Make sure that a model folder can be written here, before anything slow starts.
+    """Make sure that a model folder can be written here, before anything slow starts; leaves nothing behind.
 
     Raises:
         ModelFolderError: it is a file, a folder with other things in it, not writable, or short of space.
@@ -106,10 +112,10 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
             raise ModelFolderError(
                 f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
             )
+    existing = next(parent for parent in target.parents if parent.exists())
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent):
-            free = shutil.disk_usage(target.parent).free
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=existing):
+            free = shutil.disk_usage(existing).free
     except OSError as error:
         raise ModelFolderError(f"can't write to {target.parent}: {_reason(error)}") from None
     if free < needed_bytes:
@@ -151,9 +157,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        version = config["format_version"]
+        version = int(config["format_version"])
     except FileNotFoundError:
         raise ModelFolderError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
+    except OSError as error:
+        raise ModelFolderError(f"can't read {path}: {_reason(error)}") from None
     except (ValueError, KeyError, TypeError):
         raise ModelFolderError(f"{folder} is no model folder of intent_bert: its {CONFIG_FILE} is not ours") from None
     if version > FORMAT_VERSION:
@@ -161,7 +169,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} is in format {version} (intent_bert {config.get('intent_bert_version')}); this version reads "
             f"up to format {FORMAT_VERSION}: upgrade intent_bert"
         )
-    missing = {"encoder", "pooling", "dropout", "precision", "max_seq_len", "settings", "sha256"} - set(config)
+    kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float), "precision": str}
+    kinds |= {"max_seq_len": int, "settings": dict, "sha256": dict}
+    missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     if missing:
         raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} lacks {', '.join(sorted(missing))}")
     return config
@@ -185,6 +195,7 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     from intent_bert import __version__
 
     weights_only = keras.Model(artifact.model.inputs, artifact.model.outputs)  # the same layers, no optimizer state
+    _check_space(folder, sum(4 * math.prod(weight.shape) + HDF5_OVERHEAD for weight in weights_only.weights))
     weights_only.save_weights(folder / WEIGHTS_FILE)
     vocab = "".join(f"{token}\n" for token in artifact.tokenizer.vocab_lines)
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
@@ -204,6 +215,15 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     write_json(folder / CONFIG_FILE, config)
 
 
+def _check_space(folder: Path, size: int) -> None:
+    """Fill ``size`` bytes and free them again: a full disk is an OSError here, and a crash inside the HDF5 library."""
+    probe, block = folder / "space", bytes(1 << 20)
+    with probe.open("wb") as stream:
+        for start in range(0, size, len(block)):
+            stream.write(block[: size - start])
+    probe.unlink()
+
+
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -211,7 +231,7 @@ def write_json(path: Path, value: Any) -> None:
 def _is_model_folder(folder: Path) -> bool:
     try:
         return "format_version" in json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False
 
 

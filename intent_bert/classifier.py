@@ -38,8 +38,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         n_epochs_: epochs that were run.
         history_: DataFrame, a row an epoch.
 
-    >>> IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])
-    array(['PlayMusic'], dtype=object)
+        IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])  # array(['PlayMusic'])
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         validation = None
         if self.validation_split:
             table, held_out = split_off(table, self.validation_split, self.seed)
-            validation = Sentences.of(held_out, tokenizer, self.max_seq_len)
+            validation = Sentences.of(held_out, tokenizer, self.max_seq_len) if len(held_out) else None
         train = Sentences.of(table, tokenizer, self.max_seq_len)
         self.history_, _ = fine_tune(model, train, validation, classes, config, progress=bool(self.verbose))
         self.n_epochs_ = len(self.history_)
@@ -139,7 +138,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def _set(self, artifact: Artifact) -> "IntentClassifier":
         self._artifact, self._predictor = artifact, IntentPredictor(artifact)
-        self.classes_ = np.array(artifact.classes)
+        one_type = len({type(label) for label in artifact.classes}) == 1
+        self.classes_ = np.array(artifact.classes, None if one_type else object)
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -5,6 +5,7 @@ Results go to stdout, everything else to stderr. Exit 0: done; 2: a mistake of t
 """
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -41,6 +42,7 @@ def run_as_command(run: Callable[[], None], tensorflow: bool = True) -> int:
         if tensorflow:
             _import_tensorflow_quietly()
         run()
+        sys.stdout.flush()
     except IntentBertError as error:
         print(f"intent-bert: {error}", file=sys.stderr)
         return 2
@@ -181,20 +183,23 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.data import read_table
 
     table = read_table(options.file, options.text_column, options.label_column)
-    output = _writable_folder(options.output_dir) if options.output_dir else None
     from intent_bert.artifact import load_artifact
     from intent_bert.evaluation import Evaluation
     from intent_bert.fitting import Sentences, evaluate
     from intent_bert.model import probability_function
 
     artifact = load_artifact(options.model_dir)
+    output = _writable_folder(options.output_dir) if options.output_dir else None
     sentences = Sentences.of(table, artifact.tokenizer, artifact.max_seq_len)
     result: Evaluation = evaluate(probability_function(artifact.model), sentences, artifact.classes, "evaluating")
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
         from intent_bert.training import write_reports
 
-        write_reports(output, result, Path(options.file).name)
+        try:
+            write_reports(output, result, Path(options.file).name)
+        except OSError as error:
+            raise SettingsError(f"can't write to {output}: {error.strerror}") from None
         logger.info("the confusion matrix and the mistakes are in %s", output)
 
 
@@ -220,6 +225,8 @@ def run_predict(options: argparse.Namespace) -> None:
         texts = options.texts or _lines(sys.stdin)
     from intent_bert.prediction import IntentPredictor
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     predictor = IntentPredictor.load(options.model_dir)
     interactive = not options.texts and not options.input and sys.stdin.isatty()
     if interactive:

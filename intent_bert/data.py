@@ -390,8 +390,8 @@ class IntentDetectionData:
     Raises:
         DataError: a table that can't be used (which file, row and column), or one intent only.
 
-    >>> data = IntentDetectionData(train, test, tokenizer, classes, max_seq_len=128)
-    >>> data.train_x.shape, data.train_y.shape
+        data = IntentDetectionData(train, test, tokenizer, classes, max_seq_len=128)
+        data.train_x.shape, data.train_y.shape
     """
 
     def __init__(

@@ -25,7 +25,8 @@ class Evaluation:
         rows: how many sentences.
         accuracy: share of right answers.
         macro_f1: mean F1 over the labels that are true or answered somewhere in the table (scikit-learn's choice).
-        loss: mean of -log(probability of the truth) in nats, over the rows whose label the model knows.
+        loss: mean of -log(probability of the truth) in nats, over the rows whose label the model knows (NaN if there
+            are none).
         per_intent: label -> precision, recall, f1, support.
         unknown_labels: label -> rows, for labels the model was never trained on.
         labels: the rows of ``confusion``: the model's intents, then the unknown labels, as text.
@@ -46,7 +47,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """The figures as they stand in ``metrics.json``."""
         keys = ("rows", "accuracy", "macro_f1", "loss", "per_intent", "unknown_labels")
-        return {key: getattr(self, key) for key in keys}
+        figures = {key: getattr(self, key) for key in keys}
+        return figures | {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
 
     def confusion_table(self) -> pd.DataFrame:
         """The confusion matrix with its labels: truth down, answer across."""
@@ -64,8 +66,9 @@ def format_report(metrics: dict[str, Any]) -> str:
     table = pd.DataFrame.from_dict(metrics["per_intent"], orient="index")
     table["support"] = table["support"].astype(int)
     lines = table.to_string(float_format=lambda value: f"{value:.3f}").split("\n")
-    figures = "accuracy {accuracy:.4f}   macro F1 {macro_f1:.4f}   loss {loss:.4f}   ({rows} rows)".format(**metrics)
-    lines += ["", figures]
+    loss = "-" if metrics["loss"] is None else f"{metrics['loss']:.4f}"
+    figures = f"accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}   loss {loss}"
+    lines += ["", f"{figures}   ({metrics['rows']} rows)"]
     if metrics["unknown_labels"]:
         names = ", ".join(f"{label} ({count})" for label, count in metrics["unknown_labels"].items())
         lines.append(f"labels that training never had, counted as mistakes: {names}")

@@ -61,7 +61,7 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
     rate: Any = config.learning_rate
     if config.decay or config.warmup:
         rate = WarmupThenDecay(config.learning_rate, round(config.warmup * steps), steps if config.decay else 0)
-    optimizer = AdamW(rate, weight_decay=config.weight_decay or None, epsilon=1e-7)
+    optimizer = AdamW(rate, weight_decay=config.weight_decay, epsilon=1e-7)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     model.compile(
         optimizer=optimizer,
@@ -131,6 +131,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, epochs: int, steps: int) -> None:
         super().__init__()
         self.epochs, self.steps = epochs, steps
+        self.bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.bar = tqdm(total=self.steps, desc=f"epoch {epoch + 1}/{self.epochs}", unit="batch", dynamic_ncols=True)
@@ -187,7 +188,8 @@ def fine_tune(
     except KeyboardInterrupt:
         interrupted = True
         for bar in bars:
-            bar.bar.close()
+            if bar.bar is not None:
+                bar.bar.close()
         kept = f"those of epoch {keeper.best_epoch + 1}" if keeper.best_weights else "as they are: no epoch was done"
         logger.warning("interrupted: training stops here, the weights are %s", kept)
     keeper.restore()

@@ -19,6 +19,10 @@ from intent_bert.bert.layers import PACKAGE
 class AdamW(keras.optimizers.AdamW):
     """``keras.optimizers.AdamW`` with a cheaper update; the same arguments."""
 
+    def _apply_weight_decay(self, variables: Any) -> None:
+        if self.weight_decay:  # no pass over the weights for a decay of 0
+            super()._apply_weight_decay(variables)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self.amsgrad or tf.distribute.has_strategy() or keras.backend.backend() != "tensorflow":
             super().update_step(gradient, variable, learning_rate)

@@ -58,18 +58,17 @@ class IntentPredictor:
         A single string counts as a list of one. Memory does not grow with the number of texts beyond the answers.
         """
         k = self._check_top_k(top_k)
-        answers = [
-            self._ranking(text, row, k)
-            for chunk in _chunks(texts)
-            for text, row in zip(chunk, self._probabilities(chunk), strict=True)
-        ]
+        answers: list[list[Answer]] = []
+        for chunk in _chunks(texts):
+            probabilities, empty = self._probabilities(chunk)
+            answers += [[] if none else self._ranking(row, k) for row, none in zip(probabilities, empty, strict=True)]
         if top_k is None:
             return [ranking[0] if ranking else Answer(None, 0.0) for ranking in answers]
         return answers
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
-        parts = [self._probabilities(chunk) for chunk in _chunks(texts)]
+        parts = [self._probabilities(chunk)[0] for chunk in _chunks(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
 
     def predict_one(self, text: str) -> Answer:
@@ -83,15 +82,15 @@ class IntentPredictor:
             raise SettingsError(f"top_k must be at least 1, not {top_k}")
         return min(top_k or 1, len(self.classes))
 
-    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
+    def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities of each text, and whether it is without a word."""
         ids = encode(texts, self.tokenizer, self.max_seq_len)
         probabilities = predict_in_batches(self._predict, ids, len(self.classes), self.batch_size)
-        probabilities[[len(sentence) == 2 for sentence in ids]] = 1 / len(self.classes)  # only [CLS] [SEP]
-        return probabilities
+        empty = np.array([len(sentence) == 2 for sentence in ids], bool)  # only [CLS] [SEP]
+        probabilities[empty] = 1 / len(self.classes)
+        return probabilities, empty
 
-    def _ranking(self, text: str, probabilities: np.ndarray, k: int) -> list[Answer]:
-        if not self.tokenizer.basic_tokenize(text[:1000]):
-            return []
+    def _ranking(self, probabilities: np.ndarray, k: int) -> list[Answer]:
         best = np.argsort(-probabilities, kind="stable")[:k]
         return [Answer(self.classes[index], float(probabilities[index])) for index in best]
 

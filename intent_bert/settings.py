@@ -80,6 +80,10 @@ class TrainingConfig:
         for name in ("warmup", "dropout", "validation_split", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.adapter_size is not None and self.adapter_size < 1:
+            raise SettingsError(f"adapter_size must be at least 1, not {self.adapter_size}")
+        if not 0 <= self.seed < 2**32:
+            raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {self.seed}")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         check_pooling(self.pooling)

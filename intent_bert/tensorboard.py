@@ -1,7 +1,7 @@
 """What TensorBoard shows of a run.
 
 LOG_DIR/20261120-093000/            settings as text and as HParams, so that runs stand side by side
-LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; batch_loss, learning_rate on the way
+LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; running_loss (of the epoch so far), learning_rate
 LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as a picture, each epoch
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
 """
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from intent_bert.errors import SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.plots import confusion_figure, png_bytes
 
@@ -37,9 +38,9 @@ class TensorBoardLogs(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         step = int(self.model.optimizer.iterations)
-        if step % STEPS_BETWEEN_POINTS == 0 and logs:
+        if step % STEPS_BETWEEN_POINTS == 1 and logs:
             with self._writer("train").as_default(step):
-                tf.summary.scalar("batch_loss", logs["loss"])
+                tf.summary.scalar("running_loss", logs["loss"])
                 tf.summary.scalar("learning_rate", float(self.model.optimizer.learning_rate))
 
     def report(self, epoch: int, logs: dict[str, float], evaluation: Evaluation | None) -> None:
@@ -96,6 +97,8 @@ def _new_folder(log_dir: Path) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise SettingsError(f"can't write the TensorBoard logs to {log_dir}: {error.strerror}") from None
         return folder
     raise FileExistsError(f"{log_dir} holds a thousand runs of {stamp}")
 

@@ -29,8 +29,8 @@ from intent_bert.bert.tokenization import (
     TOKENIZER_CONFIG_FILE,
     VOCAB_FILE,
     read_vocab_lines,
-    told_by_checkpoint,
     tokenizer_config,
+    told_by_checkpoint,
 )
 from intent_bert.errors import CheckpointError
 

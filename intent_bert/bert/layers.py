@@ -100,7 +100,7 @@ class BertEmbeddings(_BertPart):
         else:
             segments = ops.take(self.token_type_embeddings, token_type_ids, axis=0)  # (B, T, H)
         size = (ops.shape(input_ids)[1], self.config.hidden_size)
-        positions = ops.slice(self.position_embeddings, (0, 0), size)  # (T, H); TensorFlow refuses T > 512 here
+        positions = ops.slice(self.position_embeddings, (0, 0), size)  # (T, H); refused by TensorFlow where T > 512
         return self.drop(self.normalise(words + (positions + segments)), training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
