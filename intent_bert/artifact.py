@@ -35,6 +35,7 @@ from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, Ful
 from intent_bert.data import Label
 from intent_bert.errors import IntentBertError, ModelFolderError
 from intent_bert.model import build_model
+from intent_bert.resume import UNFINISHED
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "labels.json"
@@ -107,7 +108,7 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
     if target.exists() and not target.is_dir():
         raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
     if target.is_dir():
-        others = sorted(entry.name for entry in target.iterdir() if entry.name != LOG_FOLDER)
+        others = sorted(entry.name for entry in target.iterdir() if entry.name not in (LOG_FOLDER, UNFINISHED))
         if others and not _is_model_folder(target):
             raise ModelFolderError(
                 f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"

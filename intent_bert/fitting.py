@@ -6,6 +6,7 @@ Serves ``train`` and ``IntentClassifier`` alike; knows nothing of files and fold
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Self
 
 import keras
@@ -19,6 +20,7 @@ from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
 from intent_bert.model import predict_in_batches, probability_function
 from intent_bert.optimizer import AdamW
+from intent_bert.resume import Progress, UnfinishedRun
 from intent_bert.settings import INTENT, TEXT, TrainingConfig
 
 logger = logging.getLogger("intent_bert")
@@ -93,16 +95,20 @@ class KeepBest(keras.callbacks.Callback):
 
     Puts ``val_loss``, ``val_accuracy`` and ``val_macro_f1`` into the epoch's logs. The best epoch has the highest
     accuracy, then the lowest loss. Without validation sentences the last epoch is the best. ``report`` is called
-    after each epoch with its number, its logs and the validation figures.
+    after each epoch with its number, its logs and the validation figures; ``unfinished`` is where a run that may be
+    killed leaves its state.
     """
 
     def __init__(
-        self, validation: Sentences | None, classes: Sequence[Label], report: EpochReport | None = None
+        self,
+        validation: Sentences | None,
+        classes: Sequence[Label],
+        report: EpochReport | None = None,
+        unfinished: UnfinishedRun | None = None,
     ) -> None:
         super().__init__()
-        self.validation, self.classes, self.report = validation, classes, report
-        self.best: tuple[float, float] | None = None
-        self.best_epoch = -1
+        self.validation, self.classes, self.report, self.unfinished = validation, classes, report, unfinished
+        self.progress = Progress()
         self.best_weights: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -117,10 +123,15 @@ class KeepBest(keras.callbacks.Callback):
             logs |= {f"val_{name}": getattr(evaluation, name) for name in ("loss", "accuracy", "macro_f1")}
         if self.report is not None:
             self.report(epoch, logs, evaluation)
-        if self.best is None or score > self.best:
-            self.best, self.best_epoch, self.best_weights = score, epoch, self.model.get_weights()
+        self.progress.rows.append({name: float(value) for name, value in logs.items()})
+        if score > self.progress.best_score:
+            self.progress.best_score, self.progress.best_epoch = score, epoch
+            self.best_weights = self.model.get_weights()
+        if self.unfinished is not None:
+            self.unfinished.save(self.model, self.progress)
 
     def restore(self) -> None:
+        """Give the model the weights of the best epoch."""
         if self.best_weights:
             self.model.set_weights(self.best_weights)
 
@@ -159,54 +170,61 @@ def fine_tune(
     validation: Sentences | None,
     classes: Sequence[Label],
     config: TrainingConfig,
+    *,
     report: EpochReport | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    unfinished: UnfinishedRun | None = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, bool]:
     """Fit a model; afterwards it has the weights of its best epoch.
 
-    Ctrl-C ends the fit: the best epoch so far is kept, or the weights as they are when no epoch is done yet.
+    Ctrl-C ends the fit: the best epoch so far is kept, or the weights as they are when no epoch is done yet. With
+    ``unfinished`` the state is kept after each epoch, and ``config.resume`` goes on from there.
 
     Returns:
         The history, a row an epoch, and whether the fit was interrupted.
     """
     steps = -(-len(train.ids) // config.batch_size)
     compile_model(model, config, steps * config.epochs)
-    keeper = KeepBest(validation, classes, report)
+    keeper = KeepBest(validation, classes, report, unfinished)
+    keeper.set_model(model)
+    if unfinished is not None and config.resume:
+        keeper.progress, keeper.best_weights = unfinished.load(model)
+    done = len(keeper.progress.rows)
     bars = [ProgressBar(config.epochs, steps)] if progress else []
-    history = keras.callbacks.History()
     interrupted = False
     try:
         model.fit(
-            _batches(train, classes, config, steps),
+            _batches(train, classes, config, first_epoch=done),
+            initial_epoch=done,
             epochs=config.epochs,
             steps_per_epoch=steps,
             shuffle=False,  # _batches shuffles
             verbose=0,
-            callbacks=[keeper, *callbacks, *bars, history],
+            callbacks=[keeper, *callbacks, *bars],
         )
     except KeyboardInterrupt:
         interrupted = True
         for bar in bars:
             if bar.bar is not None:
                 bar.bar.close()
-        kept = f"those of epoch {keeper.best_epoch + 1}" if keeper.best_weights else "as they are: no epoch was done"
+        best = keeper.progress.best_epoch
+        kept = f"those of epoch {best + 1}" if keeper.best_weights else "as they are: no epoch was done"
         logger.warning("interrupted: training stops here, the weights are %s", kept)
     keeper.restore()
-    table = pd.DataFrame(history.history, index=pd.RangeIndex(1, len(history.epoch) + 1, name="epoch"))
-    return table, interrupted
+    rows = keeper.progress.rows
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch")), interrupted
 
 
-def _batches(train: Sentences, classes: Sequence[Label], config: TrainingConfig, steps: int) -> Any:
-    """An endless tf.data pipeline of (padded ids, label numbers), each pass in a new order of its own seed."""
+def _batches(train: Sentences, classes: Sequence[Label], config: TrainingConfig, first_epoch: int) -> Any:
+    """An endless tf.data pipeline of (padded ids, label numbers); the seed and the epoch fix the order of each pass."""
     import tensorflow as tf
 
-    rng = np.random.default_rng(config.seed)
     labels = label_ids(train.labels, classes)
 
     def passes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        while True:
-            for rows in bucketed_batches(train.ids, config.batch_size, rng):
+        for epoch in count(first_epoch):
+            for rows in bucketed_batches(train.ids, config.batch_size, np.random.default_rng([config.seed, epoch])):
                 yield pad([train.ids[row] for row in rows]), labels[rows]
 
     signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))

@@ -148,9 +148,10 @@ def probability_function(model: keras.Model) -> Callable[[np.ndarray], np.ndarra
     """A compiled function from padded ids (B, T) to probabilities (B, C), one graph for every shape."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, None), tf.int32)]
-    graph = tf.function(lambda input_ids: model(input_ids, training=False), input_signature=signature)
-    return lambda input_ids: graph(tf.constant(input_ids)).numpy()
+    if not hasattr(model, "_probability_graph"):  # tracing takes seconds: once for a model
+        signature = [tf.TensorSpec((None, None), tf.int32)]
+        model._probability_graph = tf.function(lambda ids: model(ids, training=False), input_signature=signature)
+    return lambda input_ids: model._probability_graph(tf.constant(input_ids)).numpy()
 
 
 def predict_in_batches(

@@ -1,7 +1,7 @@
 """What TensorBoard shows of a run.
 
 LOG_DIR/20261120-093000/            settings as text and as HParams, so that runs stand side by side
-LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; running_loss (of the epoch so far), learning_rate
+LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; learning_rate and the epoch's running_loss
 LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as a picture, each epoch
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
 """

@@ -25,6 +25,7 @@ from intent_bert.evaluation import Evaluation
 from intent_bert.fitting import Sentences, evaluate, fine_tune
 from intent_bert.model import check_max_seq_len, create_model, probability_function
 from intent_bert.plots import confusion_figure, save_figure
+from intent_bert.resume import UNFINISHED, UnfinishedRun
 from intent_bert.settings import INTENT, TrainingConfig
 from intent_bert.tensorboard import TensorBoardLogs
 
@@ -99,8 +100,17 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         dtype=config.precision,
     )
     logs = TensorBoardLogs(log_dir, asdict(config))
+    unfinished = UnfinishedRun(output / UNFINISHED, asdict(config))
     history, interrupted = fine_tune(
-        model, splits["train"], splits.get("validation"), classes, config, logs.report, [logs], progress
+        model,
+        splits["train"],
+        splits.get("validation"),
+        classes,
+        config,
+        report=logs.report,
+        callbacks=[logs],
+        unfinished=unfinished,
+        progress=progress,
     )
     seconds = time.perf_counter() - started
     predict = probability_function(model)
@@ -123,6 +133,7 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         settings=settings,
     )
     save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+    unfinished.clear()
     return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
 
 
