@@ -47,7 +47,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         *,
         epochs: int = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
-        learning_rate: float = _DEFAULTS["learning_rate"],
+        learning_rate: float | None = _DEFAULTS["learning_rate"],
         warmup: float = _DEFAULTS["warmup"],
         decay: bool = _DEFAULTS["decay"],
         weight_decay: float = _DEFAULTS["weight_decay"],

@@ -141,7 +141,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
             options |= {"action": argparse.BooleanOptionalAction}
             options["help"] += f" (default: {'on' if each.default else 'off'})"
         else:
-            kind = int if each.type in (int, int | None) else float if each.type is float else str
+            kind = int if each.type in (int, int | None) else float if each.type in (float, float | None) else str
             options |= {"type": kind, "choices": _CHOICES.get(each.name), "metavar": kind.__name__.upper()}
             if each.name in _CHOICES:
                 options.pop("metavar")

@@ -60,11 +60,12 @@ class MacroF1(keras.metrics.F1Score):
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
     """Compile with the recipe's optimizer for a fit of ``steps`` steps in all."""
-    rate: Any = config.learning_rate
+    rate: Any = config.for_width(model.get_layer("bert").config.hidden_size).learning_rate
     if config.decay or config.warmup:
-        rate = WarmupThenDecay(config.learning_rate, round(config.warmup * steps), steps if config.decay else 0)
+        rate = WarmupThenDecay(rate, round(config.warmup * steps), steps if config.decay else 0)
     optimizer = AdamW(rate, weight_decay=config.weight_decay, epsilon=1e-7)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
+    optimizer.build(model.trainable_variables)  # left to fit, it has the training step traced twice
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(),

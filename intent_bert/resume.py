@@ -87,7 +87,6 @@ class UnfinishedRun:
                 f"the unfinished run in {self.folder} had {changed[0]}={old}, not {new}: resume it with the same "
                 "settings, or leave --resume out to start from the beginning"
             )
-        model.optimizer.build(model.trainable_variables)
         try:
             model.load_weights(self.folder / f"best-{progress.best_epoch + 1}.weights.h5")
             best = model.get_weights()

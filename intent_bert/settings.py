@@ -1,6 +1,6 @@
 """The settings of a training run: each with its one default, and the recipes that change several at once."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
@@ -9,6 +9,7 @@ from intent_bert.errors import SettingsError
 TEXT, INTENT = "text", "intent"  # the columns of a table
 DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
+LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "concat_last_four")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RECIPES: dict[str, dict[str, Any]] = {
@@ -42,7 +43,9 @@ class TrainingConfig:
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     epochs: int = _setting(3, "how often every sentence is seen")
     batch_size: int = _setting(32, "sentences in a step")
-    learning_rate: float = _setting(5e-5, "Adam's highest step size")
+    learning_rate: float | None = _setting(
+        None, "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base)"
+    )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
@@ -76,7 +79,7 @@ class TrainingConfig:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.learning_rate < 1:
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
         for name in ("warmup", "dropout", "validation_split", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
@@ -88,6 +91,10 @@ class TrainingConfig:
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         check_pooling(self.pooling)
+
+    def for_width(self, hidden_size: int) -> Self:
+        """The settings with a learning rate: the given one, else one that suits an encoder of this width."""
+        return replace(self, learning_rate=self.learning_rate or LEARNING_RATE_TIMES_WIDTH / hidden_size)
 
 
 def check_pooling(pooling: str) -> None:

@@ -48,7 +48,7 @@ SENTENCES = (
     "Find me the screening times of every animated film that runs in the cinemas near the central station tonight",
     "why was my card payment reverted?",
     "播放音乐 please",
-    "my playlist [SEP] is empty!",
+    "my playlist's not-so-new songs #1 & #2 are GONE!",
 )
 EXTRA_PADDING = 5  # tokens beyond the longest sentence, so that each row of the padded batch has padding
 VERSIONS = {
@@ -126,7 +126,7 @@ def real_vectors(folder: Path) -> dict[str, np.ndarray]:
     model, tokenizer = load(folder), transformers.BertTokenizer(vocab=str(folder / "vocab.txt"))
     rows = [
         [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
-        for ids in (tokenizer(text.replace("[SEP]", ""), add_special_tokens=False)["input_ids"] for text in SENTENCES)
+        for ids in tokenizer(list(SENTENCES), add_special_tokens=False)["input_ids"]
     ]
     ids = np.zeros((len(rows), max(map(len, rows)) + EXTRA_PADDING), "int32")
     for row, sentence in zip(ids, rows, strict=True):
