@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
@@ -144,11 +145,22 @@ def load_artifact(folder: str | PathLike) -> Artifact:
         model = build_model(
             params, len(classes), pooling=config["pooling"], dropout=config["dropout"], dtype=config["precision"]
         )
-        model.load_weights(folder / WEIGHTS_FILE)
+        _load_every_weight(model, folder / WEIGHTS_FILE)
     except (KeyError, TypeError, OSError, ValueError, IntentBertError) as error:
         raise ModelFolderError(f"{folder} is damaged: {_reason(error)}") from error
     kept = {key: config[key] for key in ("max_seq_len", "pooling", "dropout", "precision", "settings")}
     return Artifact(model=model, tokenizer=tokenizer, classes=classes, params=params, **kept)
+
+
+def _load_every_weight(model: keras.Model, path: Path) -> None:
+    """Keras leaves a weight as it is, with a warning at most, where another version's file has no group for it."""
+    unset = 12345.0
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, unset, weight.dtype))
+    model.load_weights(path)
+    missing = [weight.path for weight in model.weights if np.all(weight.numpy() == unset)]
+    if missing:
+        raise ModelFolderError(f"{path.name} lacks {', '.join(missing[:3])}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -116,7 +116,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of each text, in order, with the type of the labels given to ``fit``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        numbers = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[numbers]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, float32 (texts, classes), columns in the order of ``classes_``."""

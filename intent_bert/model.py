@@ -103,9 +103,7 @@ def create_model(
     check_max_seq_len(max_seq_len, params)
     number = classes if isinstance(classes, int) else len(classes)
     model = build_model(params, number, pooling=pooling, dropout=dropout, dtype=dtype)
-    bert = model.get_layer("bert")
-    load_stock_weights(bert, folder)
-    bert.apply_adapter_freeze()
+    load_stock_weights(model.get_layer("bert"), folder)
     return model
 
 
@@ -127,7 +125,9 @@ def build_model(
             raise SettingsError(f"pooling {pooling!r} needs four layers, the checkpoint has {params.num_layers}")
         params.out_layer_ndxs = _LAST_FOUR
     input_ids = keras.Input((None,), dtype="int32", name="input_ids")  # (B, T)
-    hidden_states = BertModelLayer.from_params(params, name="bert", dtype=dtype)(input_ids)  # (B, T, H)
+    bert = BertModelLayer.from_params(params, name="bert", dtype=dtype)
+    hidden_states = bert(input_ids)  # (B, T, H)
+    bert.apply_adapter_freeze()
     x = TokenPooling(pooling, name="pooling", dtype=dtype)(hidden_states, input_ids)  # (B, H)
     x = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(x)
     x = keras.layers.Dense(params.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
