@@ -17,7 +17,6 @@ import ctypes
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import sys
@@ -35,7 +34,7 @@ from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
 from intent_bert.data import Label
 from intent_bert.errors import IntentBertError, ModelFolderError
-from intent_bert.model import build_model
+from intent_bert.model import build_model, save_weights
 from intent_bert.resume import UNFINISHED
 
 FORMAT_VERSION = 1
@@ -43,7 +42,6 @@ CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "lab
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 LOG_FOLDER = "logs"
-HDF5_OVERHEAD = 4096  # bytes that model.weights.h5 takes for each weight beyond its numbers, at most
 _LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
 _READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE)
 
@@ -208,8 +206,7 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     from intent_bert import __version__
 
     weights_only = keras.Model(artifact.model.inputs, artifact.model.outputs)  # the same layers, no optimizer state
-    _check_space(folder, sum(4 * math.prod(weight.shape) + HDF5_OVERHEAD for weight in weights_only.weights))
-    weights_only.save_weights(folder / WEIGHTS_FILE)
+    save_weights(weights_only, folder / WEIGHTS_FILE)
     vocab = "".join(f"{token}\n" for token in artifact.tokenizer.vocab_lines)
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
     (folder / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(artifact.tokenizer.do_lower_case), encoding="utf-8")
@@ -226,15 +223,6 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "sha256": {name: file_sha256(folder / name) for name in _LOADED_FILES},
     }
     write_json(folder / CONFIG_FILE, config)
-
-
-def _check_space(folder: Path, size: int) -> None:
-    """Fill ``size`` bytes and free them again: a full disk is an OSError here, and a crash inside the HDF5 library."""
-    probe, block = folder / "space", bytes(1 << 20)
-    with probe.open("wb") as stream:
-        for start in range(0, size, len(block)):
-            stream.write(block[: size - start])
-    probe.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

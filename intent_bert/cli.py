@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
@@ -84,10 +84,14 @@ class _Formatter(logging.Formatter):
 # --- the parser --------------------------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, without the usage, which is a page for ``train``."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="intent-bert", description="Fine-tune BERT into an intent recogniser, and ask it."
-    )
+    parser = _Parser(prog="intent-bert", description="Fine-tune BERT into an intent recogniser, and ask it.")
     parser.add_argument("--version", action="version", version=f"intent-bert {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_train_arguments(_command(commands, "train", "fine-tune on a table and leave a model folder", run_train))

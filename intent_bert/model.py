@@ -7,8 +7,10 @@ B sentences, T tokens, H hidden_size, C intents. The model answers with probabil
 Nothing here reads tables or trains.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,6 +27,7 @@ from intent_bert.errors import SettingsError
 from intent_bert.settings import DEFAULT_DROPOUT, check_pooling
 
 _LAST_FOUR = [-4, -3, -2, -1]
+_HDF5_OVERHEAD = 4096  # bytes that a weight file takes for each weight beyond its numbers, at most
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -142,6 +145,24 @@ def check_max_seq_len(max_seq_len: int, params: BertConfig) -> None:
         raise SettingsError(
             f"max_seq_len must be 3 to {params.max_position_embeddings} tokens for this checkpoint, not {max_seq_len}"
         )
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """``model.save_weights``, for which a full disk is an OSError: the HDF5 library may crash on it.
+
+    As many bytes as the file will take, optimizer state included, are written and freed first.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.weights, *(optimizer.variables if optimizer is not None else [])]
+    size = sum(4 * math.prod(variable.shape) + _HDF5_OVERHEAD for variable in variables)
+    block = bytes(1 << 20)
+    try:
+        with path.open("wb") as stream:
+            for start in range(0, size, len(block)):
+                stream.write(block[: size - start])
+    finally:
+        path.unlink(missing_ok=True)
+    model.save_weights(path)
 
 
 def probability_function(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 
 from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model import save_weights
 
 logger = logging.getLogger("intent_bert")
 
@@ -43,11 +44,18 @@ class UnfinishedRun:
         self.settings = {name: value for name, value in settings.items() if name not in _FREE_TO_CHANGE}
 
     def save(self, model: keras.Model, progress: Progress) -> None:
-        """Write the state after an epoch."""
+        """Write the state after an epoch; a full disk costs the state, not the run."""
+        try:
+            self._save(model, progress)
+        except (OSError, RuntimeError) as error:  # h5py raises both
+            reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+            logger.warning("can't keep the state of the run in %s (%s): training goes on", self.folder, reason)
+
+    def _save(self, model: keras.Model, progress: Progress) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         latest = self.folder / f"epoch-{len(progress.rows)}.weights.h5"
         best = self.folder / f"best-{progress.best_epoch + 1}.weights.h5"
-        model.save_weights(latest)
+        save_weights(model, latest)
         if progress.best_epoch == len(progress.rows) - 1:
             shutil.copyfile(latest, best)
         state = {

@@ -1,0 +1,71 @@
+"""Pictures: of a size that a person can read, for 7 and for 150 classes."""
+
+import struct
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from intent_bert.plots import confusion_figure, intent_counts_figure, png_bytes, save_figure
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", png[16:24])
+
+
+def figure_of(classes: int):
+    rng = np.random.default_rng(0)
+    confusion = np.diag(rng.integers(10, 100, classes))
+    for row in range(classes):
+        confusion[row, rng.integers(0, classes)] += 1
+    return confusion_figure(confusion, [f"an_intent_called_{number}" for number in range(classes)], "test"), confusion
+
+
+@pytest.mark.parametrize(("classes", "smallest", "largest"), [(2, 500, 900), (7, 700, 1200), (150, 3000, 5000)])
+def test_confusion_matrix_has_a_readable_size(classes, smallest, largest):
+    figure, confusion = figure_of(classes)
+    width, height = size_of(png_bytes(figure))
+    assert smallest <= height <= width <= largest
+    axes = figure.axes[0]
+    names = [f"an_intent_called_{number}" for number in range(classes)]
+    assert [label.get_text() for label in axes.get_xticklabels()] == names
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("answer", "truth", "test")
+    numbers = {(int(y), int(x)): int(text.get_text()) for text in axes.texts for x, y in [text.get_position()]}
+    assert numbers == {(row, column): confusion[row, column] for row, column in np.argwhere(confusion)}
+
+
+@pytest.mark.parametrize("classes", [7, 150])
+def test_labels_do_not_overlap(classes):
+    figure, _ = figure_of(classes)
+    figure.draw_without_rendering()
+    renderer = figure._get_renderer()
+    boxes = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
+    bottoms = sorted((box.y0, box.y1) for box in boxes)
+    assert all(below[1] <= above[0] + 1 for below, above in pairwise(bottoms))
+    assert min(box.height for box in boxes) >= 7
+    assert min(box.x0 for box in boxes) >= 0
+
+
+def test_an_empty_row_is_no_division_by_zero():
+    figure = confusion_figure(np.array([[2, 0], [0, 0]]), ["a", "b"])
+    assert size_of(png_bytes(figure))[0] > 0
+    shown = figure.axes[0].images[0].get_array()
+    assert np.isfinite(shown).all()
+
+
+def test_texts_per_intent(tmp_path):
+    train = pd.DataFrame({"text": list("abcde"), "intent": [1, 1, 1, 2, 2]})
+    test = pd.DataFrame({"text": ["f"], "intent": ["2"]})
+    figure = intent_counts_figure({"train": train, "test": test})
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "1"]
+    assert [bar.get_width() for bar in axes.patches] == [2, 3, 1, 0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
+    save_figure(figure, tmp_path / "counts.png")
+    width, height = size_of((tmp_path / "counts.png").read_bytes())
+    assert (width, height) == (960, 300)
+    many = pd.DataFrame({"text": [str(n) for n in range(150)], "intent": [f"intent {n}" for n in range(150)]})
+    assert 3000 < size_of(png_bytes(intent_counts_figure({"train": many})))[1] < 6000

@@ -1,0 +1,58 @@
+"""The settings of a run: recipes, defaults and what is refused."""
+
+from dataclasses import fields
+
+import pytest
+
+from intent_bert.errors import IntentBertError, SettingsError
+from intent_bert.settings import TrainingConfig
+
+
+def test_the_tutorial_recipe_is_the_tutorials():
+    config = TrainingConfig.from_recipe("tutorial")
+    assert (config.learning_rate, config.batch_size, config.epochs, config.validation_split) == (1e-5, 16, 5, 0.1)
+    assert (config.warmup, config.decay, config.weight_decay, config.dropout) == (0.0, False, 0.0, 0.5)
+    assert TrainingConfig.from_recipe("tutorial", epochs=2).epochs == 2
+
+
+def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
+    assert TrainingConfig.from_recipe("default") == TrainingConfig()
+    assert all(each.metadata["help"] for each in fields(TrainingConfig))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1, not -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0 and below 1, not 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0 and below 1, not nan"),
+        ({"warmup": 1.0}, "warmup must be at least 0 and below 1, not 1.0"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
+        ({"validation_split": -0.1}, "validation_split must be at least 0 and below 1, not -0.1"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0 and below 1, not -1.0"),
+        ({"adapter_size": 0}, "adapter_size must be at least 1, not 0"),
+        ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
+        (
+            {"precision": "float8"},
+            "unknown precision 'float8': expected one of float32, mixed_bfloat16, mixed_float16",
+        ),
+        (
+            {"pooling": "first"},
+            "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, concat_last_four",
+        ),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused(settings, expected):
+    with pytest.raises(SettingsError) as caught:
+        TrainingConfig.from_recipe("default", **settings)
+    assert str(caught.value) == expected
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(SettingsError, match=r"^unknown recipe 'slow': expected one of default, tutorial$"):
+        TrainingConfig.from_recipe("slow")
+    with pytest.raises(SettingsError, match=r"^unknown setting epoch, lr: expected some of adapter_size, batch_size, "):
+        TrainingConfig.from_recipe("default", lr=1, epoch=2)
+    assert issubclass(SettingsError, IntentBertError)
+    assert issubclass(IntentBertError, ValueError)

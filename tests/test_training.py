@@ -1,0 +1,226 @@
+"""The run from a table to a folder: what it leaves, what it checks first, and what a mistake leaves (nothing)."""
+
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import QUICK
+
+from intent_bert import IntentPredictor, TrainingConfig, train
+from intent_bert.errors import CheckpointError, DataError, IntentBertError, ModelFolderError, SettingsError
+from intent_bert.fitting import compile_model
+from intent_bert.model import create_model
+from intent_bert.resume import Progress, UnfinishedRun
+from intent_bert.tensorboard import TensorBoardLogs
+from intent_bert.training import read_tables
+
+
+@pytest.fixture
+def files(small_table, tmp_path) -> dict[str, str]:
+    """A folder with train.csv, valid.csv and test.csv; test has a label that train never had."""
+    parts = {"train": small_table.iloc[::2], "valid": small_table.iloc[1::4], "test": small_table.iloc[3::4]}
+    folder = tmp_path / "data"
+    folder.mkdir()
+    new = pd.DataFrame({"text": ["jump", "run"], "intent": ["sport", "sport"]})
+    parts["test"] = pd.concat([parts["test"], new])
+    for name, table in parts.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return {name: str(folder / f"{name}.csv") for name in parts} | {"data": str(folder)}
+
+
+def config_of(recipe: str = "default", **settings: Any) -> TrainingConfig:
+    return TrainingConfig.from_recipe(recipe, **{**QUICK, **settings})
+
+
+# --- what a run leaves -------------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_what_the_design_promises(trained):
+    assert {entry.name for entry in trained.folder.iterdir()} == {
+        "README.md", "config.json", "confusion_matrix.csv", "confusion_matrix.png", "history.csv", "labels.json",
+        "logs", "metrics.json", "mistakes.csv", "model.weights.h5", "tokenizer_config.json", "vocab.txt",
+    }  # fmt: skip
+    assert json.loads((trained.folder / "labels.json").read_text()) == ["music", "table", "weather"]
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    assert list(metrics) == ["train", "validation", "test"]
+    for name, figures in metrics.items():
+        assert figures == json.loads(json.dumps(trained.evaluations[name].to_dict()))
+        assert figures["accuracy"] == trained.evaluations[name].accuracy
+    assert (metrics["train"]["rows"] + metrics["validation"]["rows"], metrics["test"]["rows"]) == (75, 15)
+    supports = [figures["support"] for figures in metrics["validation"]["per_intent"].values()]
+    assert supports == [2, 2, 2]  # a tenth of 25 each
+    history = pd.read_csv(trained.folder / "history.csv", index_col="epoch")
+    pd.testing.assert_frame_equal(history, trained.history)
+    assert set(history.columns) == {"loss", "accuracy", "macro_f1", "val_loss", "val_accuracy", "val_macro_f1"}
+    confusion = pd.read_csv(trained.folder / "confusion_matrix.csv", index_col="truth")
+    assert confusion.to_numpy().tolist() == trained.evaluations["test"].confusion.tolist()
+    assert (trained.folder / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    mistakes = pd.read_csv(trained.folder / "mistakes.csv")
+    assert list(mistakes.columns) == ["text", "truth", "answer", "confidence", "runner_up"]
+    assert len(mistakes) == round(15 * (1 - metrics["test"]["accuracy"]))
+
+
+def test_config_and_card_tell_the_facts_of_the_run(trained):
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert config["settings"] | QUICK == config["settings"]
+    assert config["settings"]["interrupted"] is False
+    assert config["settings"]["train_seconds"] == round(trained.seconds, 1)
+    assert config["encoder"]["num_layers"] == 1
+    card = (trained.folder / "README.md").read_text()
+    test = trained.evaluations["test"]
+    assert f"| test | 15 | {test.accuracy:.4f} | {test.macro_f1:.4f} | {test.loss:.4f} |" in card
+    assert "Intents: `music`, `table`, `weather`." in card
+    assert "| learning_rate | 0.002 |" in card
+    assert "Encoder: 1 layers, hidden size 32, 4 heads." in card
+
+
+def test_the_saved_model_answers_as_the_figures_say(trained):
+    test = pd.read_csv(trained.folder.parent / "test.csv")
+    answers = IntentPredictor.load(trained.folder).predict(test["text"])
+    right = sum(answer.intent == truth for answer, truth in zip(answers, test["intent"], strict=True))
+    assert right / len(test) == pytest.approx(trained.evaluations["test"].accuracy)
+
+
+def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_its_place(
+    files, quick_checkpoint, tmp_path, monkeypatch, caplog
+):
+    output = tmp_path / "new" / "model"
+    settings = {"data": files["data"], "checkpoint": str(quick_checkpoint), "max_seq_len": 32}
+    config = TrainingConfig.from_recipe("tutorial", **settings, epochs=1, output_dir=str(output))
+    first = train(config, progress=False)
+    assert (first.folder, first.interrupted, len(first.history)) == (output, False, 1)
+    assert list(first.evaluations) == ["train", "validation", "test"]
+    assert first.evaluations["validation"].rows == 23
+    assert first.evaluations["test"].unknown_labels == {"sport": 2}
+    assert json.loads((output / "metrics.json").read_text())["test"]["unknown_labels"] == {"sport": 2}
+    assert "because training never had them: sport" in (output / "README.md").read_text()
+    assert "test has labels that train never had, counted as mistakes: sport (2)" in caplog.text
+    assert json.loads((output / "labels.json").read_text()) == ["music", "table", "weather"]
+    (output / "notes.txt").write_text("mine")
+
+    def interrupt(_: Any, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TensorBoardLogs, "on_epoch_begin", interrupt)
+    second = train(config_of(**settings | {"epochs": 3, "output_dir": str(output)}), progress=False)
+    assert second.interrupted
+    assert len(second.history) == 1
+    assert json.loads((output / "config.json").read_text())["settings"]["interrupted"] is True
+    assert {folder.name for folder in (output / "logs").iterdir()} == {first.log_dir.name, second.log_dir.name}
+    assert (output / "notes.txt").read_text() == "mine"
+    assert [entry.name for entry in output.parent.iterdir()] == ["model"]
+    assert len(IntentPredictor.load(output).predict(["play music"])) == 1
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def test_tables_come_from_a_folder_or_from_files(files):
+    from_folder = read_tables(TrainingConfig(data=files["data"]))
+    from_files = read_tables(
+        TrainingConfig(train_file=files["train"], validation_file=files["valid"], test_file=files["test"])
+    )
+    assert list(from_folder) == list(from_files) == ["train", "validation", "test"]
+    for name, table in from_folder.items():
+        pd.testing.assert_frame_equal(table, from_files[name])
+    replaced = read_tables(TrainingConfig(data=files["data"], test_file=files["valid"]))
+    pd.testing.assert_frame_equal(replaced["test"], from_folder["validation"])
+
+
+def test_validation_is_split_off_when_there_is_none(files):
+    tables = read_tables(TrainingConfig(train_file=files["train"], validation_split=0.2, seed=3))
+    assert tables["validation"]["intent"].value_counts().to_dict() == {"music": 3, "weather": 3, "table": 3}
+    assert len(tables["train"]) == 36
+    again = read_tables(TrainingConfig(train_file=files["train"], validation_split=0.2, seed=3))
+    pd.testing.assert_frame_equal(tables["validation"], again["validation"])
+    assert list(read_tables(TrainingConfig(train_file=files["train"], validation_split=0))) == ["train"]
+
+
+def test_strict_makes_warnings_errors(files):
+    with pytest.raises(DataError, match=r"never had, counted as mistakes: sport \(2\) \(an error because of --strict"):
+        read_tables(TrainingConfig(data=files["data"], strict=True))
+
+
+def test_what_to_train_on_must_be_said_once(files):
+    for settings in ({}, {"data": files["data"], "train_file": files["train"]}):
+        with pytest.raises(SettingsError, match=r"^say what to train on: either --data NAME or --train-file FILE$"):
+            read_tables(TrainingConfig(**settings))
+
+
+# --- mistakes leave nothing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "expected"),
+    [
+        ({"max_seq_len": 49}, SettingsError, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
+        ({"pooling": "concat_last_four"}, SettingsError, "needs four layers, the checkpoint has 1"),
+        ({"text_column": "utterance"}, DataError, "has no column 'utterance'; it has: text, intent"),
+        ({"checkpoint": "nowhere/at/all"}, SettingsError, "The checkpoint folder 'nowhere/at/all' does not exist"),
+        ({"test_file": "no.csv"}, DataError, "no such file: no.csv"),
+        ({"epochs": 0}, SettingsError, "epochs must be at least 1"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing(files, quick_checkpoint, tmp_path, settings, kind, expected):
+    before = sorted(tmp_path.rglob("*"))
+    given = {"train_file": files["train"], "checkpoint": str(quick_checkpoint), "output_dir": str(tmp_path / "x" / "y")}
+    with pytest.raises(kind) as caught:
+        train(TrainingConfig(**{**QUICK, **given, **settings}), progress=False)
+    assert expected in str(caught.value)
+    assert issubclass(kind, IntentBertError)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_encoder_that_is_not_in_the_checkpoint_is_told_before_anything_is_written(files, quick_checkpoint, tmp_path):
+    folder = tmp_path / "uncased_deeper"
+    folder.mkdir()
+    for entry in quick_checkpoint.iterdir():
+        (folder / entry.name).write_bytes(entry.read_bytes())
+    config = json.loads((folder / "bert_config.json").read_text())
+    (folder / "bert_config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
+    before = sorted(tmp_path.rglob("*"))
+    output = str(tmp_path / "x" / "y")
+    with pytest.raises(CheckpointError, match="missing bert/encoder/layer_1/attention/output/LayerNorm/beta"):
+        train(config_of(train_file=files["train"], checkpoint=str(folder), output_dir=output), progress=False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, quick_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("intent_bert.training.create_model", lambda *_, **__: pytest.fail("training began"))
+    given = {"train_file": files["train"], "checkpoint": str(quick_checkpoint)}
+    for output, expected in (
+        (files["train"], "it is a file; name a folder"),
+        (files["data"], "it holds other things (test.csv, train.csv, valid.csv); name a new folder"),
+        (f"{files['train']}/model", "can't write to "),
+    ):
+        with pytest.raises(ModelFolderError) as caught:
+            train(config_of(**given, output_dir=output), progress=False)
+        assert expected in str(caught.value)
+    disk = type("Disk", (), {"free": 10})
+    monkeypatch.setattr("intent_bert.artifact.shutil.disk_usage", lambda _: disk)
+    with pytest.raises(ModelFolderError) as caught:
+        train(config_of(**given, output_dir=str(tmp_path / "model")), progress=False)
+    assert str(caught.value).startswith(f"not enough disk space at {tmp_path}: the model needs about 0 MB, 0 MB are")
+    assert Path(files["data"]).exists()
+
+
+def test_a_full_disk_during_training_costs_the_state_for_resume_and_nothing_else(quick_checkpoint, tmp_path, caplog):
+    model, progress = create_model(32, quick_checkpoint, 3), Progress([{"loss": 1.0}], 0, (0.5, -1.0))
+    compile_model(model, TrainingConfig(), 10)
+    run = UnfinishedRun(tmp_path / "model" / "unfinished", {"seed": 0})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        run.save(model, progress)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caplog.messages == [f"can't keep the state of the run in {run.folder} (File too large): training goes on"]
+    assert list(run.folder.iterdir()) == []
+    run.save(model, progress)
+    assert {entry.name for entry in run.folder.iterdir()} == {
+        "best-1.weights.h5", "epoch-1.weights.h5", "progress.json",
+    }  # fmt: skip
