@@ -28,6 +28,7 @@ REQUIRED = [
 ]
 TEST = [
     "pytest>=8.0",
+    "pytest-xdist>=3.6",
     "ruff>=0.12",
     "mypy>=1.15",
     "pandas-stubs",

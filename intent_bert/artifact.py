@@ -93,7 +93,8 @@ def save_artifact(
     except (OSError, RuntimeError) as error:  # h5py raises both
         raise ModelFolderError(f"can't write {target}: {_reason(error)}; nothing was changed there") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary.is_dir() and not _other_entries(temporary):  # else: what a failed move has left there
+            shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
@@ -185,6 +186,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     if missing:
         raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} lacks {', '.join(sorted(missing))}")
+    if config["sha256"].get(CONFIG_FILE) != _config_sha256(config):
+        raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} was changed after it was saved; copy it again")
     return config
 
 
@@ -211,7 +214,7 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
     (folder / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(artifact.tokenizer.do_lower_case), encoding="utf-8")
     write_json(folder / LABELS_FILE, artifact.classes)
-    config = {
+    config: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "intent_bert_version": __version__,
         "encoder": artifact.params.to_dict(),
@@ -222,7 +225,15 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "settings": artifact.settings,
         "sha256": {name: file_sha256(folder / name) for name in _LOADED_FILES},
     }
+    config["sha256"][CONFIG_FILE] = _config_sha256(config)
     write_json(folder / CONFIG_FILE, config)
+
+
+def _config_sha256(config: dict[str, Any]) -> str:
+    """The sha256 of all that a ``config.json`` says but this hash itself, whatever its spacing."""
+    others = {name: value for name, value in config["sha256"].items() if name != CONFIG_FILE}
+    text = json.dumps({**config, "sha256": others}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -245,9 +256,13 @@ def _swap_in(new: Path, target: Path) -> None:
         new.rename(target)
         return
     _exchange(new, target)
-    for entry in new.iterdir():
-        if entry.name not in (CONFIG_FILE, *_LOADED_FILES, *_READ_FILES):
-            shutil.move(entry, target / entry.name)
+    for entry in _other_entries(new):
+        shutil.move(entry, target / entry.name)
+
+
+def _other_entries(folder: Path) -> list[Path]:
+    """What stands in a model folder without being part of it: logs, and things of the user's."""
+    return [entry for entry in folder.iterdir() if entry.name not in (CONFIG_FILE, *_LOADED_FILES, *_READ_FILES)]
 
 
 def _exchange(first: Path, second: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from intent_bert.errors import DataError, DownloadError, SettingsError
 from intent_bert.folders import atomic_folder, data_folder, download_file, nearest, reason_of
+from intent_bert.progress import progress_bar
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -226,10 +227,8 @@ def _licence(folder: Path) -> str:
 
 def _fetch_snips(work: Path, destination: Path) -> None:
     """Seven intents times three JSON files become three CSV files, checked row for row by their sha256."""
-    from tqdm import tqdm
-
     base = os.environ.get("INTENT_BERT_DATA_URL", "").rstrip("/") or SNIPS_URL
-    with tqdm(total=len(_SNIPS) * len(SNIPS_INTENTS), desc="snips", unit="file", ncols=79) as bar:
+    with progress_bar(len(_SNIPS) * len(SNIPS_INTENTS), "snips", "file") as bar:
         for name, table in _SNIPS.items():
             rows: list[tuple[str, str]] = []
             for intent in SNIPS_INTENTS:
@@ -285,13 +284,14 @@ def _check_rows(source: str, rows: list[tuple[str, str]], expected: int) -> None
 
 
 def _fetch_tutorial(work: Path, destination: Path) -> None:
-    from tqdm import tqdm
-
-    for name, (file_id, expected) in tqdm(_TUTORIAL.items(), desc="snips-tutorial", unit="file", ncols=79):
-        _drive_download(file_id, work / name)
-        content = (work / name).read_bytes()
-        _check_rows(f"The tutorial's {name} on Google Drive (id {file_id})", _tutorial_rows(content, name), expected)
-        (destination / name).write_bytes(content)
+    with progress_bar(len(_TUTORIAL), "snips-tutorial", "file") as bar:
+        for name, (file_id, expected) in _TUTORIAL.items():
+            _drive_download(file_id, work / name)
+            content = (work / name).read_bytes()
+            rows = _tutorial_rows(content, name)
+            _check_rows(f"The tutorial's {name} on Google Drive (id {file_id})", rows, expected)
+            (destination / name).write_bytes(content)
+            bar.update()
     ids = ", ".join(f"{name} {file_id}" for name, (file_id, _) in _TUTORIAL.items())
     _write_notes(destination, f"Google Drive ({ids})", "Conversion: none; the files are as downloaded.")
 

@@ -12,7 +12,6 @@ from typing import Any, Self
 import keras
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from intent_bert.bert.layers import PACKAGE
 from intent_bert.bert.tokenization import FullTokenizer
@@ -20,6 +19,7 @@ from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
 from intent_bert.model import predict_in_batches, probability_function
 from intent_bert.optimizer import AdamW
+from intent_bert.progress import progress_bar
 from intent_bert.resume import Progress, UnfinishedRun
 from intent_bert.settings import INTENT, TEXT, TrainingConfig
 
@@ -146,7 +146,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.bar = tqdm(total=self.steps, desc=f"epoch {epoch + 1}/{self.epochs}", unit="batch", dynamic_ncols=True)
+        self.bar = progress_bar(self.steps, f"epoch {epoch + 1}/{self.epochs}", "batch")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self.bar.update()

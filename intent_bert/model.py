@@ -16,7 +16,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from tqdm import tqdm
 
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
@@ -24,6 +23,7 @@ from intent_bert.bert.layers import PACKAGE, BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.data import Label, pad
 from intent_bert.errors import SettingsError
+from intent_bert.progress import progress_bar
 from intent_bert.settings import DEFAULT_DROPOUT, check_pooling
 
 _LAST_FOUR = [-4, -3, -2, -1]
@@ -188,7 +188,7 @@ def predict_in_batches(
     """
     order = np.argsort([len(sentence) for sentence in ids], kind="stable")
     probabilities = np.zeros((len(ids), number_of_classes), "float32")
-    bar = tqdm(total=len(ids), desc=progress, unit="sentence", delay=2, disable=progress is None, leave=False)
+    bar = progress_bar(len(ids), progress, "sentence", delay=2, leave=False)
     with bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]

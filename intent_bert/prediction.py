@@ -5,6 +5,7 @@ predictor.predict(["Play our song now", "Rate this book as awful"])
 [Answer(intent='PlayMusic', confidence=0.998), Answer(intent='RateBook', confidence=0.999)]
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
@@ -13,9 +14,11 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from intent_bert.artifact import Artifact, load_artifact
-from intent_bert.data import Label, encode
+from intent_bert.data import Label
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.model import predict_in_batches, probability_function
+
+logger = logging.getLogger("intent_bert")
 
 CHUNK = 4096  # texts that are held as ids at a time, sorted by length among themselves
 
@@ -38,6 +41,7 @@ class IntentPredictor:
         self.classes, self.max_seq_len = artifact.classes, artifact.max_seq_len
         self.tokenizer, self.batch_size = artifact.tokenizer, batch_size
         self._predict = probability_function(artifact.model)
+        self._told_of_cut = False
 
     @classmethod
     def load(cls, folder: str | PathLike, batch_size: int = 64) -> "IntentPredictor":
@@ -84,7 +88,10 @@ class IntentPredictor:
 
     def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The probabilities of each text, and whether it is without a word."""
-        ids = encode(texts, self.tokenizer, self.max_seq_len)
+        ids, cut = self.tokenizer.encode(texts, self.max_seq_len)
+        if cut and not self._told_of_cut:
+            self._told_of_cut = True
+            logger.warning("a text longer than %d tokens is answered from its beginning (told once)", self.max_seq_len)
         probabilities = predict_in_batches(self._predict, ids, len(self.classes), self.batch_size)
         empty = np.array([len(sentence) == 2 for sentence in ids], bool)  # only [CLS] [SEP]
         probabilities[empty] = 1 / len(self.classes)

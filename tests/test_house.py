@@ -28,6 +28,7 @@ ORDER = [  # each may use only those above it
     "bert.checkpoint",
     "bert.pretrained",
     "settings",
+    "progress",
     "data",
     "datasets",
     "model",
