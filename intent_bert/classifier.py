@@ -45,6 +45,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self,
         checkpoint: str = DEFAULT_CHECKPOINT,
         *,
+        do_lower_case: bool | None = None,
         epochs: int = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
@@ -61,6 +62,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         verbose: int = 0,
     ) -> None:
         self.checkpoint = checkpoint
+        self.do_lower_case = do_lower_case
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -89,7 +91,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
             self.max_seq_len, folder, classes, pooling=self.pooling, dropout=self.dropout,
             adapter_size=self.adapter_size, dtype=self.precision,
         )  # fmt: skip
-        tokenizer = FullTokenizer(folder / VOCAB_FILE)
+        tokenizer = FullTokenizer(folder / VOCAB_FILE, self.do_lower_case)
         validation = None
         if self.validation_split:
             table, held_out = split_off(table, self.validation_split, self.seed)

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
@@ -138,18 +138,17 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for every field of TrainingConfig; what is not given is left to the recipe."""
     parser.add_argument("--recipe", choices=RECIPES, default="default", help="a set of settings to start from")
     for each in fields(TrainingConfig):
-        flag, help = f"--{each.name.replace('_', '-')}", each.metadata["help"]
-        shown = "" if each.default is None or isinstance(each.default, bool) else f" (default: {each.default})"
-        options: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": help + shown}
-        if isinstance(each.default, bool):
-            options |= {"action": argparse.BooleanOptionalAction}
-            options["help"] += f" (default: {'on' if each.default else 'off'})"
+        kind = next(kind for kind in (bool, int, float, str) if kind is each.type or kind in get_args(each.type))
+        shown = each.default if kind is not bool else "on" if each.default else "off"
+        help = each.metadata["help"] + ("" if each.default is None else f" (default: {shown})")
+        options: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif each.name in _CHOICES:
+            options["choices"] = _CHOICES[each.name]
         else:
-            kind = int if each.type in (int, int | None) else float if each.type in (float, float | None) else str
-            options |= {"type": kind, "choices": _CHOICES.get(each.name), "metavar": kind.__name__.upper()}
-            if each.name in _CHOICES:
-                options.pop("metavar")
-        parser.add_argument(flag, **options)
+            options |= {"type": kind, "metavar": kind.__name__.upper()}
+        parser.add_argument(f"--{each.name.replace('_', '-')}", **options)
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:

@@ -67,7 +67,7 @@ def intent_counts_figure(tables: dict[str, pd.DataFrame]) -> "Figure":
     axes.set_yticks(range(len(counts)), counts.index, fontsize=8)
     axes.set(xlabel="texts", title="Texts per intent")
     axes.margins(x=0.1, y=0.01)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     return figure
 
 

@@ -41,6 +41,7 @@ class TrainingConfig:
     text_column: str = _setting(TEXT, "the column with the sentences")
     label_column: str = _setting(INTENT, "the column with the intents")
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
+    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int = _setting(3, "how often every sentence is seen")
     batch_size: int = _setting(32, "sentences in a step")
     learning_rate: float | None = _setting(

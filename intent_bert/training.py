@@ -82,7 +82,7 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     params = params_from_pretrained_ckpt(checkpoint)
     check_max_seq_len(config.max_seq_len, params)
     config = config.for_width(params.hidden_size)
-    tokenizer = FullTokenizer(checkpoint / VOCAB_FILE)
+    tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
     weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
     output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
     log_dir = Path(config.log_dir) if config.log_dir else output / folders.LOG_FOLDER

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,20 @@ def test_a_mistake_is_told_and_leaves_nothing(files, quick_checkpoint, tmp_path,
     assert expected in str(caught.value)
     assert issubclass(kind, IntentBertError)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_casing_flag_is_kept_or_refused(files, quick_checkpoint, tmp_path):
+    settings = {"data": files["data"], "output_dir": str(tmp_path / "model"), "epochs": 1}
+    with pytest.raises(
+        CheckpointError, match=r"do_lower_case=False contradicts .*uncased_quick says do_lower_case=True"
+    ):
+        train(config_of(**settings, checkpoint=str(quick_checkpoint), do_lower_case=False), progress=False)
+    assert not (tmp_path / "model").exists()
+
+    silent = tmp_path / "quick"  # neither its name nor a tokenizer_config.json tells the casing
+    shutil.copytree(quick_checkpoint, silent)
+    train(config_of(**settings, checkpoint=str(silent), do_lower_case=False), progress=False)
+    assert IntentPredictor.load(tmp_path / "model").tokenizer.do_lower_case is False
 
 
 def test_an_encoder_that_is_not_in_the_checkpoint_is_told_before_anything_is_written(files, quick_checkpoint, tmp_path):
