@@ -107,6 +107,8 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
     target = Path(folder).resolve()
     if target.exists() and not target.is_dir():
         raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
+    if target.is_mount():
+        raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
     if target.is_dir():
         others = sorted(entry.name for entry in target.iterdir() if entry.name not in (LOG_FOLDER, UNFINISHED))
         if others and not _is_model_folder(target):
@@ -115,8 +117,9 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
             )
     existing = next(parent for parent in target.parents if parent.exists())
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=existing):
-            free = shutil.disk_usage(existing).free
+        for place in (existing, target) if target.is_dir() else (existing,):
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place):
+                free = shutil.disk_usage(place).free
     except OSError as error:
         raise ModelFolderError(f"can't write to {target.parent}: {_reason(error)}") from None
     if free < needed_bytes:

@@ -31,8 +31,8 @@ def model_card(
     warning = f"\nCounted as mistakes, because training never had them: {', '.join(unknown)}.\n" if unknown else ""
     return f"""# Intent recogniser: {len(classes)} intents
 
-Names the intent of an English (or whatever `{settings.get("checkpoint")}` reads) sentence. Fine-tuned on {source} with
-intent_bert {__version__} on {time.strftime("%Y-%m-%d")}.
+Names the intent of a sentence. Fine-tuned from {settings.get("checkpoint")} on {source} with intent_bert {__version__},
+{time.strftime("%Y-%m-%d")}.
 
 Intents: {listed}{more}.
 

@@ -174,4 +174,6 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 def _texts(X: Any) -> list[str]:
     if isinstance(X, str):
         raise DataError("expected a list of texts, got a single string: put it in a list")
+    if getattr(X, "ndim", 1) != 1:
+        raise DataError(f"expected a list or one column of texts, got a table of shape {X.shape}: pass X['text']")
     return list(X)

@@ -243,7 +243,7 @@ def run_predict(options: argparse.Namespace) -> None:
 def _lines(stream: Any) -> Iterator[str]:
     for number, line in enumerate(stream.buffer, start=1):
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise DataError(f"line {number} of stdin is not UTF-8") from None
 
@@ -311,8 +311,10 @@ def _run_datasets(options: argparse.Namespace) -> None:
     from intent_bert.folders import data_folder
 
     if options.name is None:
-        for each in datasets.known():
-            print(f"{each.name:<16}{each.what:<60}{each.licence:<14}{each.where}")
+        rows = [(each.name, each.what, each.licence, each.where) for each in datasets.known()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         logger.info("kept in %s (INTENT_BERT_DATA moves it)", data_folder())
         return
     import pandas as pd

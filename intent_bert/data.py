@@ -106,6 +106,8 @@ def _read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror}") from None
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path} is UTF-16; save the file as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -119,10 +121,15 @@ def _read_csv(path: Path) -> pd.DataFrame:
     text = _read_text(path)
     body = text.lstrip("\r\n")
     skipped = len(text[: len(text) - len(body)].splitlines())
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    header = body.split("\n", 1)[0]
+    found = next((sign for sign in ";\t," if sign in header), separator)
+    if separator not in header and found != separator:
+        raise DataError(f"{path}: the columns are separated by {found!r}, expected {separator!r}; save it so")
     try:  # the header is read as a row, so that pandas counts the fields of every row under it
         frame = pd.read_csv(
             StringIO(body),
-            sep="\t" if path.suffix.lower() == ".tsv" else ",",
+            sep=separator,
             header=None,
             dtype=str,
             na_filter=False,
@@ -133,7 +140,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         raise DataError(f"{path} is not a table: {_parser_reason(str(error), skipped)}") from None
     frame = frame.fillna("")
-    frame.columns = pd.Index(frame.iloc[0])
+    frame.columns = pd.Index([str(name).strip() for name in frame.iloc[0]])
     frame = frame.iloc[1:]
     frame.index = pd.RangeIndex(skipped + 2, skipped + 2 + len(frame), name="row")  # as a spreadsheet numbers them
     return frame[(frame != "").any(axis=1)]  # blank lines are no rows
@@ -189,7 +196,13 @@ def _check_texts(texts: pd.Series, name: str, column: str) -> list[str]:
             raise DataError(f"{name}, row {row}, column {column!r}: the text is empty; fill it in or delete the row")
         if not isinstance(text, str):
             raise DataError(f"{name}, row {row}, column {column!r}: expected text, found {text!r}")
+        _check_whole_characters(text, f"{name}, row {row}, column {column!r}")
     return list(texts)
+
+
+def _check_whole_characters(text: str, place: str) -> None:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(f"{place}: {text!r} holds half a character (a lone surrogate); mend it or delete the row")
 
 
 def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:
@@ -200,6 +213,7 @@ def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:
             raise DataError(f"{name}, row {row}, column {column!r}: the label is empty; fill it in or delete the row")
         if not isinstance(label, (str, int, float, bool)):
             raise DataError(f"{name}, row {row}, column {column!r}: expected a word or a number, found {label!r}")
+        _check_whole_characters(str(label), f"{name}, row {row}, column {column!r}")
         checked.append(label.strip() if isinstance(label, str) else label)
     return checked
 

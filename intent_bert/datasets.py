@@ -90,7 +90,7 @@ _TUTORIAL = {  # file -> (id on Google Drive, rows)
     "test.csv": ("1ep9H6-HvhB4utJRLVcLzieWNUSG3P_uF", 700),
 }
 NAMED = {  # name -> (what, licence)
-    "sample": ("sentences of the seven SNIPS intents, written for this package", "as intent_bert"),
+    "sample": ("sentences of the seven SNIPS intents, written for this package", "CC0-1.0"),
     "snips": ("13,784 + 700 spoken commands, seven intents", "CC0-1.0"),
     "snips-tutorial": ("the same sentences as the tutorial splits them: 13,084 + 700 + 700", "CC0-1.0"),
 }

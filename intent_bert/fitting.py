@@ -179,7 +179,7 @@ def fine_tune(
 ) -> tuple[pd.DataFrame, bool]:
     """Fit a model; afterwards it has the weights of its best epoch.
 
-    Ctrl-C ends the fit: the best epoch so far is kept, or the weights as they are when no epoch is done yet. With
+    Ctrl-C ends the fit and the best epoch so far is kept; before the first one is done, the interrupt goes on. With
     ``unfinished`` the state is kept after each epoch, and ``config.resume`` goes on from there.
 
     Returns:
@@ -209,9 +209,11 @@ def fine_tune(
         for bar in bars:
             if bar.bar is not None:
                 bar.bar.close()
-        best = keeper.progress.best_epoch
-        kept = f"those of epoch {best + 1}" if keeper.best_weights else "as they are: no epoch was done"
-        logger.warning("interrupted: training stops here, the weights are %s", kept)
+        if not keeper.best_weights:
+            logger.warning("interrupted before the first epoch was done: there is nothing to keep")
+            raise
+        best = keeper.progress.best_epoch + 1
+        logger.warning("interrupted: training stops here, the weights are those of epoch %d", best)
     keeper.restore()
     rows = keeper.progress.rows
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch")), interrupted

@@ -49,6 +49,7 @@ class UnfinishedRun:
             self._save(model, progress)
         except (OSError, RuntimeError) as error:  # h5py raises both
             reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+            self.clear()  # the disk is needed for the model
             logger.warning("can't keep the state of the run in %s (%s): training goes on", self.folder, reason)
 
     def _save(self, model: keras.Model, progress: Progress) -> None:

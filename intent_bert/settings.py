@@ -95,7 +95,8 @@ class TrainingConfig:
 
     def for_width(self, hidden_size: int) -> Self:
         """The settings with a learning rate: the given one, else one that suits an encoder of this width."""
-        return replace(self, learning_rate=self.learning_rate or LEARNING_RATE_TIMES_WIDTH / hidden_size)
+        suited = float(f"{LEARNING_RATE_TIMES_WIDTH / hidden_size:.3g}")
+        return replace(self, learning_rate=self.learning_rate or suited)
 
 
 def check_pooling(pooling: str) -> None:

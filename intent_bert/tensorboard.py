@@ -6,6 +6,8 @@ LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion m
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
 """
 
+import contextlib
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,15 @@ class TensorBoardLogs(keras.callbacks.Callback):
             self._write_evaluation("test", self.settings["epochs"], evaluations["test"])
         for writer in self.writers.values():
             writer.close()
+
+    def discard(self) -> None:
+        """Remove the logs of a run that came to nothing, and the folders made for them if they are empty."""
+        for writer in self.writers.values():
+            writer.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in list(self.folder.parents)[:2]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _writer(self, name: str) -> Any:
         if name not in self.writers:

@@ -3,6 +3,8 @@
 ``train`` is what ``intent-bert train`` and ``scripts/train.py`` run.
 """
 
+import hashlib
+import json
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -20,7 +22,7 @@ from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.card import model_card
 from intent_bert.data import check_tables, classes_of, read_table, split_off
-from intent_bert.errors import SettingsError
+from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.fitting import Sentences, evaluate, fine_tune
 from intent_bert.model import check_max_seq_len, create_model, probability_function
@@ -48,7 +50,7 @@ def read_tables(config: TrainingConfig) -> dict[str, pd.DataFrame]:
     """The checked tables of a run under train, validation and, if there is one, test."""
     columns = (config.text_column, config.label_column)
     if (config.data is None) == (config.train_file is None):
-        raise SettingsError("say what to train on: either --data NAME or --train-file FILE")
+        raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
     tables: dict[str, pd.DataFrame | None]
     if config.data is not None:
         splits = datasets.load(config.data, *columns)
@@ -101,18 +103,22 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         dtype=config.precision,
     )
     logs = TensorBoardLogs(log_dir, asdict(config))
-    unfinished = UnfinishedRun(output / UNFINISHED, asdict(config))
-    history, interrupted = fine_tune(
-        model,
-        splits["train"],
-        splits.get("validation"),
-        classes,
-        config,
-        report=logs.report,
-        callbacks=[logs],
-        unfinished=unfinished,
-        progress=progress,
-    )
+    unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
+    try:
+        history, interrupted = fine_tune(
+            model,
+            splits["train"],
+            splits.get("validation"),
+            classes,
+            config,
+            report=logs.report,
+            callbacks=[logs],
+            unfinished=unfinished,
+            progress=progress,
+        )
+    except (IntentBertError, KeyboardInterrupt):
+        logs.discard()
+        raise
     seconds = time.perf_counter() - started
     predict = probability_function(model)
     evaluations = {
@@ -133,9 +139,19 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         precision=config.precision,
         settings=settings,
     )
-    save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+    try:
+        save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+    except ModelFolderError:
+        unfinished.clear()  # it may hold the disk space that the model needs
+        save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
     unfinished.clear()
     return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
+
+
+def _digest(splits: dict[str, Sentences]) -> str:
+    """A fingerprint of the texts and labels of a run."""
+    rows = [(name, each.texts, [str(label) for label in each.labels]) for name, each in splits.items()]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
 def _write_extras(folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ def main(sentences: list[str]) -> None:
     from intent_bert import IntentPredictor, TrainingConfig, train
     from intent_bert.evaluation import format_report
 
-    if (FOLDER / "config.json").is_file():
+    if (FOLDER / "config.json").is_file() and (FOLDER / "metrics.json").is_file():
         print(f"{FOLDER} is there already: using it (delete it to train again)", file=sys.stderr)
     else:
         train(TrainingConfig(data="sample", output_dir=str(FOLDER)))

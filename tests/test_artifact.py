@@ -395,3 +395,15 @@ def test_a_run_killed_while_it_saves_leaves_the_old_folder_or_the_new_one(quick_
     np.testing.assert_array_equal(
         left.model.get_weights()[0], load_artifact(names[left.classes[0]]).model.get_weights()[0]
     )
+
+
+def test_a_mounted_disk_or_the_root_is_refused_before_anything_slow(tmp_path, monkeypatch):
+    with pytest.raises(
+        ModelFolderError, match=r"can't write the model to /: a disk is mounted there; name a folder inside"
+    ):
+        check_output_folder("/")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "volume")
+    (tmp_path / "volume").mkdir()
+    with pytest.raises(ModelFolderError, match=r"volume: a disk is mounted there; name a folder inside it"):
+        check_output_folder(tmp_path / "volume")
+    assert check_output_folder(tmp_path / "volume" / "model") == tmp_path / "volume" / "model"

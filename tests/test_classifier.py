@@ -183,3 +183,9 @@ def test_cross_val_score(quick_checkpoint, texts, small_table):
 )
 def test_scikit_learns_checks_that_need_no_numeric_input(check):
     check("IntentClassifier", IntentClassifier())
+
+
+def test_a_table_is_no_list_of_texts(small_table):
+    expected = r"expected a list or one column of texts, got a table of shape \(\d+, 1\): pass X\['text'\]"
+    with pytest.raises(DataError, match=expected):
+        IntentClassifier().fit(small_table[["text"]], small_table.intent)

@@ -122,15 +122,11 @@ def test_ctrl_c_in_the_second_epoch_keeps_the_first_and_says_so(sentences, caplo
     assert messages == ["interrupted: training stops here, the weights are those of epoch 1"]
 
 
-def test_ctrl_c_before_the_first_epoch_is_done_keeps_the_weights_as_they_are(sentences, caplog, capsys):
+def test_ctrl_c_before_the_first_epoch_is_done_goes_on(sentences, caplog, capsys):
     model = small_model()
-    start = model.get_weights()
-    with caplog.at_level(logging.WARNING, "intent_bert"):
-        history, interrupted = fine_tune(model, sentences, None, CLASSES, config_of(), callbacks=[Interrupt(0)])
-    assert interrupted
-    assert history.empty
-    assert caplog.messages == ["interrupted: training stops here, the weights are as they are: no epoch was done"]
-    assert not same(model.get_weights(), start)
+    with caplog.at_level(logging.WARNING, "intent_bert"), pytest.raises(KeyboardInterrupt):
+        fine_tune(model, sentences, None, CLASSES, config_of(), callbacks=[Interrupt(0)])
+    assert caplog.messages == ["interrupted before the first epoch was done: there is nothing to keep"]
     assert "epoch 1/4" in capsys.readouterr().err
 
 

@@ -148,7 +148,9 @@ def test_strict_makes_warnings_errors(files):
 
 def test_what_to_train_on_must_be_said_once(files):
     for settings in ({}, {"data": files["data"], "train_file": files["train"]}):
-        with pytest.raises(SettingsError, match=r"^say what to train on: either --data NAME or --train-file FILE$"):
+        with pytest.raises(
+            SettingsError, match=r"^say what to train on: either --data NAME or --train-file FILE, and not both$"
+        ):
             read_tables(TrainingConfig(**settings))
 
 
@@ -234,8 +236,46 @@ def test_a_full_disk_during_training_costs_the_state_for_resume_and_nothing_else
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caplog.messages == [f"can't keep the state of the run in {run.folder} (File too large): training goes on"]
-    assert list(run.folder.iterdir()) == []
+    assert not run.folder.exists()
     run.save(model, progress)
     assert {entry.name for entry in run.folder.iterdir()} == {
         "best-1.weights.h5", "epoch-1.weights.h5", "progress.json",
     }  # fmt: skip
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing_and_spares_an_old_model(
+    files, quick_checkpoint, trained, tmp_path
+):
+    settings = {"data": files["data"], "checkpoint": str(quick_checkpoint)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TensorBoardLogs, "on_train_batch_end", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(**settings, output_dir=str(tmp_path / "new")), progress=False)
+        assert not (tmp_path / "new").exists()
+        shutil.copytree(trained.folder, tmp_path / "old")
+        before = {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()}
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(**settings, output_dir=str(tmp_path / "old")), progress=False)
+    assert {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()} == before
+
+
+def _interrupt(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_resuming_with_other_sentences_is_refused(files, quick_checkpoint, tmp_path):
+    settings = {
+        "checkpoint": str(quick_checkpoint),
+        "output_dir": str(tmp_path / "model"),
+        "train_file": files["train"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("intent_bert.training.save_artifact", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config_of(**settings, epochs=1), progress=False)
+    logs = sorted((tmp_path / "model" / "logs").iterdir())
+    with Path(files["train"]).open("a") as table:
+        table.write("play a song twice,music\n")
+    with pytest.raises(SettingsError, match=r"had sentences=\w+, not \w+: resume it with the same settings"):
+        train(config_of(**settings, epochs=1, resume=True), progress=False)
+    assert sorted((tmp_path / "model" / "logs").iterdir()) == logs

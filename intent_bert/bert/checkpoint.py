@@ -21,6 +21,7 @@ import numpy as np
 from intent_bert.bert.config import (
     HUGGINGFACE_CONFIG_FILE,
     STOCK_CONFIG_FILE,
+    BertConfig,
     map_stock_config_to_params,
     read_stock_config,
 )
@@ -43,6 +44,8 @@ EXPECTED_LEFT_OVERS = re.compile(  # what a checkpoint may hold beyond the encod
     r"loss_scale)$"
 )
 CONVERTED = re.compile(r"^bert/.*/(kernel|bias|gamma|beta|\w+_embeddings)$")  # the encoder and its pooler
+ENCODER_WEIGHT = re.compile(r"^bert/(encoder/layer_\d+|embeddings)/.*(kernel|bias|gamma|beta|_embeddings)$")
+LISTED = 20  # weights that an error names before it only counts
 
 Arrays = dict[str, np.ndarray]  # stock name -> value, in the stock layout
 
@@ -88,16 +91,7 @@ def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike) -> list[
     source = Path(ckpt_path)
     names, read = _open(source)
     wanted = stock_names(bert)
-    missing = sorted(set(wanted) - set(names))
-    misshapen = [
-        f"{name} is {list(names[name])}, expected {list(variable.shape)}"
-        for name, variable in wanted.items()
-        if name in names and tuple(names[name]) != tuple(variable.shape)
-    ]
-    if missing or misshapen:
-        raise CheckpointError(
-            f"{source} does not fit the config: " + "; ".join(_briefly("missing", missing) + misshapen[:6])
-        )
+    _check_fit(source, {name: tuple(variable.shape) for name, variable in wanted.items()}, names)
     values = {name: read(name) for name in wanted}  # all of them, before the first is assigned
     whole = [name for name, value in values.items() if value.dtype.kind in "biu"]
     if whole:
@@ -111,11 +105,41 @@ def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike) -> list[
     return left_over
 
 
-def _briefly(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return [f"{what} {', '.join(names[:6])}{more}"]
+def stock_shapes(params: BertConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight that an encoder with these parameters has, under Google's names."""
+    width, inner = params.hidden_size, params.intermediate_size
+    shapes: dict[str, tuple[int, ...]] = {
+        "bert/embeddings/word_embeddings": (params.vocab_size, width),
+        "bert/embeddings/token_type_embeddings": (params.token_type_vocab_size, width),
+        "bert/embeddings/position_embeddings": (params.max_position_embeddings, width),
+        "bert/embeddings/LayerNorm/gamma": (width,),
+        "bert/embeddings/LayerNorm/beta": (width,),
+    }
+    dense = {f"attention/self/{name}": (width, width) for name in ("query", "key", "value")}
+    dense |= {"attention/output/dense": (width, width), "intermediate/dense": (width, inner)}
+    dense |= {"output/dense": (inner, width)}
+    for index in range(params.num_layers):
+        base = f"bert/encoder/layer_{index}"
+        for name, shape in dense.items():
+            shapes |= {f"{base}/{name}/kernel": shape, f"{base}/{name}/bias": shape[1:]}
+        for name in ("attention/output", "output"):
+            shapes |= {f"{base}/{name}/LayerNorm/gamma": (width,), f"{base}/{name}/LayerNorm/beta": (width,)}
+    return shapes
+
+
+def _check_fit(source: Path, wanted: dict[str, tuple[int, ...]], there: dict[str, tuple[int, ...]]) -> None:
+    """Raise where weights of the encoder are missing, misshapen, or more than the config has a place for."""
+    missing = [f"missing {name}" for name in sorted(set(wanted) - set(there))]
+    misshapen = [
+        f"{name} is {list(there[name])}, expected {list(shape)}"
+        for name, shape in wanted.items()
+        if name in there and tuple(there[name]) != tuple(shape)
+    ]
+    surplus = [f"no place for {name}" for name in sorted(set(there) - set(wanted)) if ENCODER_WEIGHT.search(name)]
+    problems = missing + misshapen + surplus
+    if problems:
+        more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+        raise CheckpointError(f"{source} does not fit the config: " + "; ".join(problems[:LISTED]) + more)
 
 
 def check_checkpoint_folder(folder: str | PathLike) -> Path:
@@ -137,13 +161,7 @@ def check_checkpoint_folder(folder: str | PathLike) -> Path:
             f"{folder}: {VOCAB_FILE} has {vocab_size} tokens, but the config says vocab_size {params.vocab_size}"
         )
     names, _ = _open(folder)
-    shape = names.get("bert/embeddings/word_embeddings")
-    if shape is None or tuple(shape) != (params.vocab_size, params.hidden_size):
-        came = "missing" if shape is None else str(list(shape))
-        raise CheckpointError(
-            f"{folder}: the config says word_embeddings of [{params.vocab_size}, {params.hidden_size}], "
-            f"the weights have {came}"
-        )
+    _check_fit(folder, stock_shapes(params), names)
     return folder
 
 
@@ -298,19 +316,26 @@ def write_stock_weights(arrays: Arrays, prefix: str | PathLike) -> None:
     import tensorflow as tf
 
     names = sorted(arrays)
-    tf.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=[tf.constant(arrays[name]) for name in names],
-    )
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=str(prefix),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.constant(arrays[name]) for name in names],
+        )
+    except tf.errors.OpError as error:
+        raise CheckpointError(f"can't write {prefix}: {_first_line(error)}") from None
 
 
 def _write_safetensors(arrays: Arrays, path: Path) -> None:
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     tensors = {}
     for name, array in arrays.items():
         key, transposed = huggingface_name_of(name)
         tensors[key] = np.ascontiguousarray(array.T if transposed else array)
-    save_file(tensors, str(path), metadata={"format": "pt"})
+    try:
+        save_file(tensors, str(path), metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise CheckpointError(f"can't write {path}: {_first_line(error)}") from None

@@ -63,7 +63,7 @@ class BertConfig:
             )
         if self.adapter_size is not None and (not isinstance(self.adapter_size, int) or self.adapter_size < 1):
             raise CheckpointError(f"adapter_size must be a whole number above 0 or None, not {self.adapter_size!r}")
-        for name in ("hidden_dropout", "attention_dropout", "layer_norm_epsilon"):
+        for name in ("hidden_dropout", "attention_dropout", "layer_norm_epsilon", "initializer_range"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise CheckpointError(f"{name} must be a number from 0 to below 1, not {value!r}")

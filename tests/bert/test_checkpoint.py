@@ -2,6 +2,7 @@
 
 import json
 import logging
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from intent_bert.bert.checkpoint import (
     read_arrays,
     stock_name_of,
     stock_names,
+    stock_shapes,
     write_stock_weights,
 )
 from intent_bert.bert.config import params_from_pretrained_ckpt
@@ -121,14 +123,14 @@ def test_expected_left_overs_are_silent_and_reported(folder: Path, caplog: pytes
 
 
 def test_unexpected_left_overs_are_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    surplus = {"bert/encoder/layer_4/output/dense/bias": np.zeros(32, "float32"), "extra": np.zeros(1, "float32")}
+    surplus = {"bert/adapter/scale": np.zeros(32, "float32"), "extra": np.zeros(1, "float32")}
     write_stock_weights(tiny_weights() | surplus, folder / CHECKPOINT_PREFIX)
     left_over = load_stock_weights(new_bert(folder), folder)
     assert set(surplus) < set(left_over)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         (
             "WARNING",
-            f"{folder} holds weights that the encoder has no place for: bert/encoder/layer_4/output/dense/bias, extra",
+            f"{folder} holds weights that the encoder has no place for: bert/adapter/scale, extra",
         )
     ]
 
@@ -140,17 +142,45 @@ def test_missing_weights_are_named_and_nothing_is_assigned(folder: Path) -> None
     bert = new_bert(folder)
     before = values(bert)
     assert refused(lambda: load_stock_weights(bert, folder)) == (
-        f"{folder} does not fit the config: missing bert/embeddings/LayerNorm/beta, {QUERY}/kernel"
+        f"{folder} does not fit the config: missing bert/embeddings/LayerNorm/beta; missing {QUERY}/kernel"
     )
     assert_equal(values(bert), before)
 
 
-def test_many_missing_weights_are_named_in_brief(folder: Path) -> None:
+def test_of_many_missing_weights_twenty_are_named(folder: Path) -> None:
     arrays = {name: value for name, value in tiny_weights().items() if "/layer_3/" not in name}
+    del arrays["bert/embeddings/LayerNorm/beta"], arrays["bert/embeddings/LayerNorm/gamma"]
+    for name in ("word", "token_type", "position"):
+        del arrays[f"bert/embeddings/{name}_embeddings"]
     write_stock_weights(arrays, folder / CHECKPOINT_PREFIX)
     message = refused(lambda: load_stock_weights(new_bert(folder), folder))
-    assert message.startswith(f"{folder} does not fit the config: missing bert/encoder/layer_3/attention/output/")
-    assert message.endswith(" and 10 more")
+    assert message.startswith(f"{folder} does not fit the config: missing bert/embeddings/LayerNorm/beta; missing")
+    assert message.count("missing ") == 20
+    assert message.endswith("; and 1 more")
+
+
+def test_shapes_told_by_the_config_are_those_of_the_layer(tiny_checkpoint: Path) -> None:
+    bert = new_bert(tiny_checkpoint)
+    assert stock_shapes(bert.config) == {name: tuple(value.shape) for name, value in stock_names(bert).items()}
+
+
+def test_weights_of_a_layer_that_the_config_does_not_have(folder: Path) -> None:
+    (folder / "bert_config.json").write_text(json.dumps(TINY_CONFIG | {"num_hidden_layers": 3}))
+    message = refused(lambda: check_checkpoint_folder(folder))
+    assert message.startswith(f"{folder} does not fit the config: no place for bert/encoder/layer_3/attention/output/")
+    assert refused(lambda: load_stock_weights(new_bert(folder), folder)) == message
+
+
+@pytest.mark.parametrize("to", ["stock", "huggingface"])
+def test_no_disk_space_while_converting(tiny_checkpoint: Path, tmp_path: Path, to: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (tmp_path / "new").mkdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        message = refused(lambda: convert_checkpoint(tiny_checkpoint, tmp_path / "new", to))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert message.startswith(f"can't write {tmp_path / 'new'}/")
 
 
 def test_misshapen_weights_are_named_with_both_shapes(folder: Path) -> None:
@@ -298,12 +328,19 @@ def test_a_vocabulary_longer_than_the_config_says(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("key", "value", "shape"), [("vocab_size", 161, "161, 32"), ("hidden_size", 36, "160, 36")])
-def test_a_config_that_disagrees_with_the_weights(folder: Path, key: str, value: int, shape: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("vocab_size", 161, "word_embeddings is [160, 32], expected [161, 32]"),
+        ("hidden_size", 36, "word_embeddings is [160, 32], expected [160, 36]"),
+        ("max_position_embeddings", 40, "position_embeddings is [48, 32], expected [40, 32]"),
+        ("type_vocab_size", 3, "token_type_embeddings is [2, 32], expected [3, 32]"),
+    ],
+)
+def test_a_config_that_disagrees_with_the_weights(folder: Path, key: str, value: int, problem: str) -> None:
     (folder / "bert_config.json").write_text(json.dumps(TINY_CONFIG | {key: value}))
-    assert refused(lambda: check_checkpoint_folder(folder)) == (
-        f"{folder}: the config says word_embeddings of [{shape}], the weights have [160, 32]"
-    )
+    message = refused(lambda: check_checkpoint_folder(folder))
+    assert message.startswith(f"{folder} does not fit the config: bert/embeddings/{problem}")
 
 
 def test_a_config_with_more_layers_than_the_weights(folder: Path) -> None:
@@ -314,9 +351,8 @@ def test_a_config_with_more_layers_than_the_weights(folder: Path) -> None:
 
 def test_weights_of_something_else(folder: Path) -> None:
     write_stock_weights({"dense/kernel": np.ones((2, 2), "float32")}, folder / CHECKPOINT_PREFIX)
-    assert refused(lambda: check_checkpoint_folder(folder)) == (
-        f"{folder}: the config says word_embeddings of [160, 32], the weights have missing"
-    )
+    message = refused(lambda: check_checkpoint_folder(folder))
+    assert message.startswith(f"{folder} does not fit the config: missing bert/embeddings/LayerNorm/beta; ")
 
 
 # --- the two layouts -----------------------------------------------------------------------------------------------
