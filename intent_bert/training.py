@@ -13,8 +13,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from intent_bert import artifact as folders
-from intent_bert import datasets
+from intent_bert import artifact, datasets
 from intent_bert.artifact import Artifact, check_output_folder, save_artifact
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
@@ -87,7 +86,7 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
     weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
     output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
-    log_dir = Path(config.log_dir) if config.log_dir else output / folders.LOG_FOLDER
+    log_dir = Path(config.log_dir) if config.log_dir else output / artifact.LOG_FOLDER
     classes = classes_of(tables["train"][INTENT])
     splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
@@ -156,17 +155,17 @@ def _digest(splits: dict[str, Sentences]) -> str:
 
 def _write_extras(folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame) -> None:
     """What people read: figures, picture, mistakes, history and the card."""
-    folders.write_json(folder / folders.METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
-    history.to_csv(folder / folders.HISTORY_FILE)
+    artifact.write_json(folder / artifact.METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
+    history.to_csv(folder / artifact.HISTORY_FILE)
     shown = next(name for name in ("test", "validation", "train") if name in evaluations)
     write_reports(folder, evaluations[shown], shown)
     card = model_card(result.settings, result.classes, evaluations, result.params)
-    (folder / folders.CARD_FILE).write_text(card, encoding="utf-8")
+    (folder / artifact.CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
     """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
     title = f"{name}: accuracy {evaluation.accuracy:.2%}"
-    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / folders.CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / folders.CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / folders.MISTAKES_FILE, index=False)
+    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / artifact.CONFUSION_PICTURE)
+    evaluation.confusion_table().to_csv(folder / artifact.CONFUSION_TABLE)
+    evaluation.mistakes.to_csv(folder / artifact.MISTAKES_FILE, index=False)
