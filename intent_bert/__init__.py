@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from intent_bert.data import IntentDetectionData, read_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
+    from intent_bert.features import BertTransformer
     from intent_bert.model import create_model
     from intent_bert.prediction import Answer, IntentPredictor
     from intent_bert.settings import TrainingConfig
@@ -36,6 +37,7 @@ _HOMES = {
     "map_stock_config_to_params": "bert",
     "params_from_pretrained_ckpt": "bert",
     "Answer": "prediction",
+    "BertTransformer": "features",
     "Evaluation": "evaluation",
     "IntentBertError": "errors",
     "IntentClassifier": "classifier",
@@ -51,6 +53,7 @@ __all__ = [
     "Answer",
     "BertConfig",
     "BertModelLayer",
+    "BertTransformer",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",

@@ -111,7 +111,7 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
         raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
     if target.is_dir():
         others = sorted(entry.name for entry in target.iterdir() if entry.name not in (LOG_FOLDER, UNFINISHED))
-        if others and not _is_model_folder(target):
+        if others and not is_model_folder(target):
             raise ModelFolderError(
                 f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
             )
@@ -243,7 +243,8 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _is_model_folder(folder: Path) -> bool:
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder is one that ``save_artifact`` wrote, whole or not."""
     try:
         return "format_version" in json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):

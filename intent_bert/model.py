@@ -34,10 +34,10 @@ _HDF5_OVERHEAD = 4096  # bytes that a weight file takes for each weight beyond i
 class TokenPooling(keras.layers.Layer):
     """One vector a sentence from its hidden states; padding is left out.
 
-    ``cls`` takes the [CLS] row, ``mean`` and ``max`` go over the tokens, ``sum_last_four`` and
-    ``concat_last_four`` first add or join each token's vectors of the last four layers and then average over the
-    tokens. Called with ``(hidden_states, input_ids)``, hidden_states being (B, T, H) or, for the last two, a list of
-    four of them.
+    ``cls`` takes the [CLS] row, ``mean`` and ``max`` go over the tokens, ``sum_last_four``, ``mean_last_four`` and
+    ``concat_last_four`` first add, average or join each token's vectors of the last four layers and then average over
+    the tokens. Called with ``(hidden_states, input_ids)``, hidden_states being (B, T, H) or, for the last three, a
+    list of four of them.
     """
 
     def __init__(self, pooling: str = "cls", **kwargs: Any) -> None:
@@ -51,8 +51,9 @@ class TokenPooling(keras.layers.Layer):
     def call(self, hidden_states: Any, input_ids: Any) -> Any:
         if self.pooling == "cls":
             return hidden_states[:, 0, :]  # (B, H)
-        if self.pooling == "sum_last_four":
-            hidden_states = sum(hidden_states[1:], hidden_states[0])
+        if self.pooling in ("sum_last_four", "mean_last_four"):
+            total = sum(hidden_states[1:], hidden_states[0])
+            hidden_states = total / len(hidden_states) if self.pooling == "mean_last_four" else total
         elif self.pooling == "concat_last_four":
             hidden_states = ops.concatenate(hidden_states, axis=-1)  # (B, T, 4H)
         mask = ops.expand_dims(ops.cast(ops.not_equal(input_ids, 0), hidden_states.dtype), -1)  # (B, T, 1)
@@ -63,7 +64,7 @@ class TokenPooling(keras.layers.Layer):
     def compute_output_shape(self, hidden_shape: Any, *_: Any) -> tuple:
         if self.pooling == "concat_last_four":
             return (hidden_shape[0][0], 4 * hidden_shape[0][-1])
-        if self.pooling == "sum_last_four":
+        if self.pooling in ("sum_last_four", "mean_last_four"):
             hidden_shape = hidden_shape[0]
         return (hidden_shape[0], hidden_shape[-1])
 
@@ -140,10 +141,10 @@ def build_model(
     return keras.Model(input_ids, probabilities, name="intent_classifier")
 
 
-def check_max_seq_len(max_seq_len: int, params: BertConfig) -> None:
+def check_max_seq_len(max_seq_len: int, params: BertConfig, name: str = "max_seq_len") -> None:
     if not 3 <= max_seq_len <= params.max_position_embeddings:
         raise SettingsError(
-            f"max_seq_len must be 3 to {params.max_position_embeddings} tokens for this checkpoint, not {max_seq_len}"
+            f"{name} must be 3 to {params.max_position_embeddings} tokens for this checkpoint, not {max_seq_len}"
         )
 
 
@@ -178,20 +179,20 @@ def probability_function(model: keras.Model) -> Callable[[np.ndarray], np.ndarra
 def predict_in_batches(
     predict: Callable[[np.ndarray], np.ndarray],
     ids: Sequence[Sequence[int]],
-    number_of_classes: int,
+    width: int,
     batch_size: int = 64,
     progress: str | None = None,
 ) -> np.ndarray:
-    """Probabilities (sentences, C) float32 in the order of ``ids``, computed in batches of about one length.
+    """What ``predict`` answers, (sentences, width) float32 in the order of ``ids``, in batches of about one length.
 
     ``progress`` names a bar on stderr that shows when the work takes over two seconds.
     """
     order = np.argsort([len(sentence) for sentence in ids], kind="stable")
-    probabilities = np.zeros((len(ids), number_of_classes), "float32")
+    answers = np.zeros((len(ids), width), "float32")
     bar = progress_bar(len(ids), progress, "sentence", delay=2, leave=False)
     with bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            probabilities[rows] = predict(pad([ids[row] for row in rows]))
+            answers[rows] = predict(pad([ids[row] for row in rows]))
             bar.update(len(rows))
-    return probabilities
+    return answers

@@ -10,7 +10,7 @@ TEXT, INTENT = "text", "intent"  # the columns of a table
 DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
-POOLINGS = ("cls", "mean", "max", "sum_last_four", "concat_last_four")
+POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},

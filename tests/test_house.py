@@ -43,16 +43,17 @@ ORDER = [  # each may use only those above it
     "training",
     "prediction",
     "classifier",
+    "features",
     "cli",
 ]
 
 
 def test_exported_names_are_pinned():
     assert sorted(intent_bert.__all__) == [
-        "Answer", "BertConfig", "BertModelLayer", "Evaluation", "FullTokenizer", "IntentBertError", "IntentClassifier",
-        "IntentDetectionData", "IntentPredictor", "StockBertConfig", "TrainingConfig", "__version__", "create_model",
-        "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt",
-        "read_table", "train",
+        "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "Evaluation", "FullTokenizer", "IntentBertError",
+        "IntentClassifier", "IntentDetectionData", "IntentPredictor", "StockBertConfig", "TrainingConfig",
+        "__version__", "create_model", "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params",
+        "params_from_pretrained_ckpt", "read_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",

@@ -36,7 +36,8 @@ def by_hand(pooling: str, layers: list[np.ndarray], ids: np.ndarray) -> np.ndarr
             rows.append([max(vector[unit] for vector in last) for unit in range(len(last[0]))])
         else:
             four = [[layer[sentence, place] for layer in layers] for place in tokens]
-            joined = [sum(each) if pooling == "sum_last_four" else np.concatenate(each) for each in four]
+            join = {"sum_last_four": sum, "mean_last_four": lambda each: sum(each) / 4}.get(pooling, np.concatenate)
+            joined = [join(each) for each in four]
             rows.append(sum(joined) / len(joined))
     return np.array(rows)
 
@@ -95,7 +96,7 @@ def test_the_weights_are_the_checkpoints(model, tiny_checkpoint):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"pooling": "first"}, "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, concat_last_f"),
+        ({"pooling": "first"}, "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, mean_last_f"),
         ({"max_seq_len": 49}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
         ({"max_seq_len": 2}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 2"),
         ({"classes": ["a"]}, "a classifier needs at least two intents, not 1"),

@@ -39,7 +39,7 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ),
         (
             {"pooling": "first"},
-            "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, concat_last_four",
+            "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, mean_last_four, concat_last_four",
         ),
     ],
 )

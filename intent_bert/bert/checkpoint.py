@@ -43,6 +43,7 @@ EXPECTED_LEFT_OVERS = re.compile(  # what a checkpoint may hold beyond the encod
     r"^(bert/)?pooler/|^cls/|^global_step$|/adam_[mv]$|/Adam(_1)?$|/LAMB(_1)?$|position_ids$|^(beta[12]_power|good_steps|"
     r"loss_scale)$"
 )
+POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 CONVERTED = re.compile(r"^bert/.*/(kernel|bias|gamma|beta|\w+_embeddings)$")  # the encoder and its pooler
 ENCODER_WEIGHT = re.compile(r"^bert/(encoder/layer_\d+|embeddings)/.*(kernel|bias|gamma|beta|_embeddings)$")
 LISTED = 20  # weights that an error names before it only counts
@@ -278,6 +279,15 @@ def read_arrays(source: str | PathLike) -> Arrays:
     """Every tensor of a checkpoint under its stock name and in the stock layout, the pooler and heads included."""
     names, read = _open(Path(source))
     return {name: read(name) for name in names}
+
+
+def read_pooler(source: str | PathLike) -> tuple[np.ndarray, np.ndarray] | None:
+    """The checkpoint's own pooler, the kernel (H, H) and bias (H,) of a tanh layer over [CLS]; None if it has none."""
+    names, read = _open(Path(source))
+    if not set(POOLER) <= set(names):
+        return None
+    kernel, bias = (np.asarray(read(name), "float32") for name in POOLER)
+    return kernel, bias
 
 
 def convert_checkpoint(source: str | PathLike, destination: str | PathLike, to: str = "stock") -> None:
