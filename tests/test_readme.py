@@ -80,7 +80,7 @@ def test_every_command_parses() -> None:
     for command in commands():
         words = command[1 : command.index(">")] if ">" in command else command[1:]
         if not words[0].isupper():  # `intent-bert COMMAND --help`
-            cli.build_parser().parse_args(words)
+            assert callable(cli.build_parser().parse_args(words).run)
 
 
 def test_reading_order_is_the_package() -> None:
