@@ -254,7 +254,7 @@ def test_an_archive_with_wrong_bytes_inside(cache, server, stock) -> None:
         middle = damaged.find(b"bert_model.ckpt.data") + 60 if archive[:2] == b"PK" else len(damaged) // 2
         damaged[middle : middle + 20] = b"\xff" * 20
         server.archive = bytes(damaged)
-        refusal(cache)
+        assert "should hold the checkpoint tiny, but" in refusal(cache)
 
 
 def test_a_page_instead_of_an_archive(cache, server) -> None:
