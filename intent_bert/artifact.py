@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -42,6 +42,7 @@ CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "lab
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 LOG_FOLDER = "logs"
+_ARCHITECTURE = ("max_seq_len", "pooling", "dropout", "head", "precision")
 _LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
 _READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE)
 
@@ -50,7 +51,7 @@ _READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_P
 class Artifact:
     """A trained classifier and all that is needed to ask it.
 
-    ``pooling``, ``dropout`` and ``precision`` are ``create_model``'s arguments (``precision`` its ``dtype``);
+    ``pooling``, ``dropout``, ``head`` and ``precision`` are ``create_model``'s arguments (``precision`` its ``dtype``);
     ``settings`` are the facts of the run, kept for the reader.
     """
 
@@ -61,8 +62,18 @@ class Artifact:
     max_seq_len: int
     pooling: str
     dropout: float
+    head: str
     precision: str
     settings: dict[str, Any]
+
+    @classmethod
+    def trained(
+        cls, model: keras.Model, tokenizer: FullTokenizer, classes: list[Label], settings: dict[str, Any]
+    ) -> Self:
+        """What a run with these settings (those of ``TrainingConfig``, and facts of the run) has made."""
+        params = BertConfig.from_dict({**model.get_layer("bert").config.to_dict(), "out_layer_ndxs": None})
+        arguments = {name: settings[name] for name in _ARCHITECTURE}
+        return cls(model=model, tokenizer=tokenizer, classes=classes, params=params, settings=settings, **arguments)
 
 
 def save_artifact(
@@ -144,13 +155,12 @@ def load_artifact(folder: str | PathLike) -> Artifact:
         classes = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
         params = BertConfig.from_dict(config["encoder"])
         tokenizer = FullTokenizer(folder / VOCAB_FILE)
-        model = build_model(
-            params, len(classes), pooling=config["pooling"], dropout=config["dropout"], dtype=config["precision"]
-        )
+        arguments = {name: config[name] for name in ("pooling", "dropout", "head")}
+        model = build_model(params, len(classes), **arguments, dtype=config["precision"])
         _load_every_weight(model, folder / WEIGHTS_FILE)
     except (KeyError, TypeError, OSError, ValueError, IntentBertError) as error:
         raise ModelFolderError(f"{folder} is damaged: {_reason(error)}") from error
-    kept = {key: config[key] for key in ("max_seq_len", "pooling", "dropout", "precision", "settings")}
+    kept = {name: config[name] for name in (*_ARCHITECTURE, "settings")}
     return Artifact(model=model, tokenizer=tokenizer, classes=classes, params=params, **kept)
 
 
@@ -185,7 +195,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"up to format {FORMAT_VERSION}: upgrade intent_bert"
         )
     kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float), "precision": str}
-    kinds |= {"max_seq_len": int, "settings": dict, "sha256": dict}
+    kinds |= {"max_seq_len": int, "head": str, "settings": dict, "sha256": dict}
     missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     if missing:
         raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} lacks {', '.join(sorted(missing))}")
@@ -221,10 +231,7 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
         "format_version": FORMAT_VERSION,
         "intent_bert_version": __version__,
         "encoder": artifact.params.to_dict(),
-        "pooling": artifact.pooling,
-        "dropout": artifact.dropout,
-        "precision": artifact.precision,
-        "max_seq_len": artifact.max_seq_len,
+        **{name: getattr(artifact, name) for name in _ARCHITECTURE},
         "settings": artifact.settings,
         "sha256": {name: file_sha256(folder / name) for name in _LOADED_FILES},
     }

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from intent_bert.artifact import Artifact, load_artifact, save_artifact
 from intent_bert.bert.checkpoint import check_checkpoint_folder
-from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.data import check_tables, classes_of, read_table, split_off
 from intent_bert.errors import DataError
 from intent_bert.fitting import Sentences, fine_tune
-from intent_bert.model import create_model
+from intent_bert.model import create_model, model_arguments
 from intent_bert.prediction import IntentPredictor
 from intent_bert.settings import DEFAULT_DROPOUT, DEFAULT_MAX_SEQ_LEN, INTENT, TrainingConfig
 
@@ -46,7 +46,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         checkpoint: str = DEFAULT_CHECKPOINT,
         *,
         do_lower_case: bool | None = None,
-        epochs: int = _DEFAULTS["epochs"],
+        epochs: int | None = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
         warmup: float = _DEFAULTS["warmup"],
@@ -54,6 +54,9 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = _DEFAULTS["weight_decay"],
         dropout: float = DEFAULT_DROPOUT,
         pooling: str = _DEFAULTS["pooling"],
+        head: str = _DEFAULTS["head"],
+        train_layers: str | int = _DEFAULTS["train_layers"],
+        class_weight: str | Mapping[Any, float] | None = None,
         adapter_size: int | None = None,
         max_seq_len: int = DEFAULT_MAX_SEQ_LEN,
         validation_split: float = 0.0,
@@ -71,6 +74,9 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.dropout = dropout
         self.pooling = pooling
+        self.head = head
+        self.train_layers = train_layers
+        self.class_weight = class_weight
         self.adapter_size = adapter_size
         self.max_seq_len = max_seq_len
         self.validation_split = validation_split
@@ -87,10 +93,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         classes = classes_of(table[INTENT])
         folder = check_checkpoint_folder(resolve(self.checkpoint))
         keras.utils.set_random_seed(self.seed)
-        model = create_model(
-            self.max_seq_len, folder, classes, pooling=self.pooling, dropout=self.dropout,
-            adapter_size=self.adapter_size, dtype=self.precision,
-        )  # fmt: skip
+        model = create_model(self.max_seq_len, folder, classes, **model_arguments(config))
         tokenizer = FullTokenizer(folder / VOCAB_FILE, self.do_lower_case)
         validation = None
         if self.validation_split:
@@ -99,22 +102,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         train = Sentences.of(table, tokenizer, self.max_seq_len)
         self.history_, _ = fine_tune(model, train, validation, classes, config, progress=bool(self.verbose))
         self.n_epochs_ = len(self.history_)
-        params = params_from_pretrained_ckpt(folder)
-        params.adapter_size = self.adapter_size
-        self._set(
-            Artifact(
-                model=model,
-                tokenizer=tokenizer,
-                classes=classes,
-                params=params,
-                max_seq_len=self.max_seq_len,
-                pooling=self.pooling,
-                dropout=self.dropout,
-                precision=self.precision,
-                settings=settings,
-            )
-        )
-        return self
+        return self._set(Artifact.trained(model, tokenizer, classes, settings))
 
     def predict(self, X: Any) -> np.ndarray:
         """The label of each text, in order, with the type of the labels given to ``fit``."""

@@ -18,11 +18,9 @@ from typing import Any, NoReturn, get_args
 
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
-from intent_bert.settings import INTENT, POOLINGS, PRECISIONS, RECIPES, TEXT, TrainingConfig
+from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, TrainingConfig
 
 logger = logging.getLogger("intent_bert")
-
-_CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,8 +142,10 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         options: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
-        elif each.name in _CHOICES:
-            options["choices"] = _CHOICES[each.name]
+        elif each.name == "train_layers":
+            options["metavar"] = "all|N|head"
+        elif each.name in CHOICES:
+            options["choices"] = CHOICES[each.name]
         else:
             options |= {"type": kind, "metavar": kind.__name__.upper()}
         parser.add_argument(f"--{each.name.replace('_', '-')}", **options)

@@ -4,8 +4,8 @@ Serves ``train`` and ``IntentClassifier`` alike; knows nothing of files and fold
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Self
 
@@ -16,7 +16,9 @@ import pandas as pd
 from intent_bert.bert.layers import PACKAGE
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
+from intent_bert.errors import SettingsError
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
+from intent_bert.frozen import FrozenPart, FrozenStates
 from intent_bert.model import predict_in_batches, probability_function
 from intent_bert.optimizer import AdamW
 from intent_bert.progress import progress_bar
@@ -30,16 +32,24 @@ EpochReport = Callable[[int, dict[str, float], Evaluation | None], None]
 
 @dataclass
 class Sentences:
-    """Encoded sentences with their labels: what the fit and the evaluation read."""
+    """Encoded sentences with their labels: what the fit and the evaluation read.
+
+    ``states`` is what the frozen layers gave for them, where only the layers above learn.
+    """
 
     texts: list[str]
     labels: list[Label]
     ids: list[list[int]]
+    states: FrozenStates | None = None
 
     @classmethod
     def of(cls, table: pd.DataFrame, tokenizer: FullTokenizer, max_seq_len: int) -> Self:
         texts = list(table[TEXT])
         return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What the model that learns reads of these sentences: padded ids (B, T), or the frozen layers' states."""
+        return self.states.batch(rows) if self.states else (pad([self.ids[row] for row in rows]),)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -60,7 +70,7 @@ class MacroF1(keras.metrics.F1Score):
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
     """Compile with the recipe's optimizer for a fit of ``steps`` steps in all."""
-    rate: Any = config.for_width(model.get_layer("bert").config.hidden_size).learning_rate
+    rate: Any = config.learning_rate
     if config.decay or config.warmup:
         rate = WarmupThenDecay(rate, round(config.warmup * steps), steps if config.decay else 0)
     optimizer = AdamW(rate, weight_decay=config.weight_decay, epsilon=1e-7)
@@ -161,7 +171,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 def evaluate(predict: Any, sentences: Sentences, classes: Sequence[Label], progress: str | None = None) -> Evaluation:
     """The figures of encoded sentences under a ``probability_function``."""
-    probabilities = predict_in_batches(predict, sentences.ids, len(classes), progress=progress)
+    probabilities = predict_in_batches(predict, sentences.ids, len(classes), progress=progress, inputs=sentences.batch)
     return evaluate_probabilities(sentences.texts, sentences.labels, probabilities, classes)
 
 
@@ -179,26 +189,36 @@ def fine_tune(
 ) -> tuple[pd.DataFrame, bool]:
     """Fit a model; afterwards it has the weights of its best epoch.
 
-    Ctrl-C ends the fit and the best epoch so far is kept; before the first one is done, the interrupt goes on. With
-    ``unfinished`` the state is kept after each epoch, and ``config.resume`` goes on from there.
+    Where the lower layers are frozen (``train_layers``), what they give is computed once and only the part above them
+    is run in each epoch. Ctrl-C ends the fit and the best epoch so far is kept; before the first one is done, the
+    interrupt goes on. With ``unfinished`` the state is kept after each epoch, and ``config.resume`` goes on from there.
 
     Returns:
         The history, a row an epoch, and whether the fit was interrupted.
     """
+    bert = model.get_layer("bert")
+    config = config.suited_to(bert.config.hidden_size, len(train.ids))
+    epochs = config.epochs or 0
     steps = -(-len(train.ids) // config.batch_size)
-    compile_model(model, config, steps * config.epochs)
+    if bert.train_layers is not None:
+        part = FrozenPart(model)
+        model, bar = part.top, "frozen layers" if progress else None
+        train = replace(train, states=part.states(train.ids, bar))
+        if validation is not None:
+            validation = replace(validation, states=part.states(validation.ids, bar))
+    compile_model(model, config, steps * epochs)
     keeper = KeepBest(validation, classes, report, unfinished)
     keeper.set_model(model)
     if unfinished is not None and config.resume:
         keeper.progress, keeper.best_weights = unfinished.load(model)
     done = len(keeper.progress.rows)
-    bars = [ProgressBar(config.epochs, steps)] if progress else []
+    bars = [ProgressBar(epochs, steps)] if progress else []
     interrupted = False
     try:
         model.fit(
-            _batches(train, classes, config, first_epoch=done),
+            _batches(model, train, classes, config, first_epoch=done),
             initial_epoch=done,
-            epochs=config.epochs,
+            epochs=epochs,
             steps_per_epoch=steps,
             shuffle=False,  # _batches shuffles
             verbose=0,
@@ -219,16 +239,51 @@ def fine_tune(
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch")), interrupted
 
 
-def _batches(train: Sentences, classes: Sequence[Label], config: TrainingConfig, first_epoch: int) -> Any:
-    """An endless tf.data pipeline of (padded ids, label numbers); the seed and the epoch fix the order of each pass."""
+def _batches(
+    model: keras.Model, train: Sentences, classes: Sequence[Label], config: TrainingConfig, first_epoch: int
+) -> Any:
+    """An endless tf.data pipeline of (inputs, label numbers, weights if any); seed and epoch fix each pass's order."""
     import tensorflow as tf
 
     labels = label_ids(train.labels, classes)
+    weights = class_weights(train.labels, classes, config.class_weight)
+    several = len(model.inputs) > 1
 
-    def passes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def passes() -> Iterator[tuple]:
         for epoch in count(first_epoch):
             for rows in bucketed_batches(train.ids, config.batch_size, np.random.default_rng([config.seed, epoch])):
-                yield pad([train.ids[row] for row in rows]), labels[rows]
+                inputs = train.batch(rows)
+                weight = () if weights is None else (weights[labels[rows]],)
+                yield (inputs if several else inputs[0], labels[rows], *weight)
 
-    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    inputs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in model.inputs)
+    signature: tuple = (inputs if several else inputs[0], tf.TensorSpec((None,), tf.int32))
+    if weights is not None:
+        signature += (tf.TensorSpec((None,), tf.float32),)
     return tf.data.Dataset.from_generator(passes, output_signature=signature).prefetch(4)
+
+
+def class_weights(
+    labels: Sequence[Label], classes: Sequence[Label], class_weight: str | Mapping[Any, float] | None
+) -> np.ndarray | None:
+    """How much a sentence of each class counts in the loss, float32 (C,), or None where all count alike.
+
+    "balanced" is scikit-learn's: rows / (classes * rows of the class).
+
+    Raises:
+        SettingsError: a weight for a label that isn't there, a label without one, or one that isn't above 0.
+    """
+    if class_weight is None:
+        return None
+    if class_weight == "balanced":
+        counts = np.bincount(label_ids(labels, classes), minlength=len(classes))
+        return (len(labels) / (len(classes) * np.maximum(counts, 1))).astype("float32")
+    assert isinstance(class_weight, Mapping)
+    given = {str(label): weight for label, weight in class_weight.items()}
+    odd = sorted(set(given) ^ set(map(str, classes)))
+    if odd:
+        raise SettingsError(f"class_weight must have a weight for each label and no other: see {odd[0]!r}")
+    wrong = next((label for label, weight in given.items() if not weight > 0), None)
+    if wrong is not None:
+        raise SettingsError(f"class_weight must be above 0, not {given[wrong]} for {wrong!r}")
+    return np.array([given[str(label)] for label in classes], "float32")

@@ -1,6 +1,10 @@
-"""The classifier: a BERT encoder, one vector for the sentence, and a softmax over the intents.
+"""The classifier: a BERT encoder, a head, and a softmax over the intents.
 
-    input_ids (B, T) -> BertModelLayer (B, T, H) -> pooling (B, H) -> dropout -> dense tanh -> dropout -> softmax (B, C)
+    input_ids (B, T) -> BertModelLayer (B, T, H) -> head -> softmax (B, C)
+
+    head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout
+             linear   pooling (B, H) -> dropout
+             rnn      bidirectional LSTM over the tokens (B, 2 * RNN_UNITS) -> dropout
 
 B sentences, T tokens, H hidden_size, C intents. The model answers with probabilities; train it with
 ``SparseCategoricalCrossentropy()`` as it is: Keras finds the softmax and computes the loss from what went into it.
@@ -24,8 +28,9 @@ from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.data import Label, pad
 from intent_bert.errors import SettingsError
 from intent_bert.progress import progress_bar
-from intent_bert.settings import DEFAULT_DROPOUT, check_pooling
+from intent_bert.settings import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers
 
+RNN_UNITS = 128  # in each direction
 _LAST_FOUR = [-4, -3, -2, -1]
 _HDF5_OVERHEAD = 4096  # bytes that a weight file takes for each weight beyond its numbers, at most
 
@@ -79,6 +84,8 @@ def create_model(
     *,
     pooling: str = "cls",
     dropout: float = DEFAULT_DROPOUT,
+    head: str = "dense",
+    train_layers: str | int = "all",
     adapter_size: int | None = None,
     dtype: Any = None,
 ) -> keras.Model:
@@ -91,6 +98,10 @@ def create_model(
         classes: the intents, or how many there are (the tutorial's seven by default).
         pooling: how hidden states become one vector; see ``TokenPooling``.
         dropout: the rate before and after the dense layer.
+        head: "dense" (the tutorial's), "linear" (a softmax over the pooled vector and nothing between), or "rnn" (a
+            bidirectional LSTM over the vectors of all tokens; pooling has no part in it).
+        train_layers: what learns beside the head: "all", the last N encoder layers, or "head" for none of them. Frozen
+            layers have no dropout.
         adapter_size: adds Houlsby adapters of this width and freezes the rest of the encoder.
         dtype: a Keras dtype policy such as "mixed_bfloat16"; the softmax stays float32.
 
@@ -98,7 +109,8 @@ def create_model(
         A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
 
     Raises:
-        SettingsError: an unknown checkpoint or pooling, or ``max_seq_len`` over the checkpoint's positions.
+        SettingsError: an unknown checkpoint, pooling or head, ``max_seq_len`` over the checkpoint's positions, or
+            more ``train_layers`` than it has.
         CheckpointError: the checkpoint is not whole or does not fit its config.
     """
     folder = check_checkpoint_folder(resolve(bert_ckpt_file))
@@ -106,7 +118,9 @@ def create_model(
     params.adapter_size = adapter_size
     check_max_seq_len(max_seq_len, params)
     number = classes if isinstance(classes, int) else len(classes)
-    model = build_model(params, number, pooling=pooling, dropout=dropout, dtype=dtype)
+    model = build_model(
+        params, number, pooling=pooling, dropout=dropout, head=head, train_layers=train_layers, dtype=dtype
+    )
     load_stock_weights(model.get_layer("bert"), folder)
     return model
 
@@ -117,10 +131,13 @@ def build_model(
     *,
     pooling: str = "cls",
     dropout: float = DEFAULT_DROPOUT,
+    head: str = "dense",
+    train_layers: str | int = "all",
     dtype: Any = None,
 ) -> keras.Model:
     """The same model from the encoder's parameters alone, with random weights."""
     check_pooling(pooling)
+    check_head(head, pooling)
     if number_of_classes < 2:
         raise SettingsError(f"a classifier needs at least two intents, not {number_of_classes}")
     params = BertConfig.from_dict(params.to_dict())
@@ -129,16 +146,27 @@ def build_model(
             raise SettingsError(f"pooling {pooling!r} needs four layers, the checkpoint has {params.num_layers}")
         params.out_layer_ndxs = _LAST_FOUR
     input_ids = keras.Input((None,), dtype="int32", name="input_ids")  # (B, T)
-    bert = BertModelLayer.from_params(params, name="bert", dtype=dtype)
+    bert = BertModelLayer.from_params(params, name="bert", train_layers=trained_layers(train_layers), dtype=dtype)
     hidden_states = bert(input_ids)  # (B, T, H)
     bert.apply_adapter_freeze()
-    x = TokenPooling(pooling, name="pooling", dtype=dtype)(hidden_states, input_ids)  # (B, H)
+    if head == "rnn":
+        rnn = keras.layers.Bidirectional(keras.layers.LSTM(RNN_UNITS, dtype=dtype), name="rnn", dtype=dtype)
+        x = rnn(hidden_states, mask=ops.not_equal(input_ids, 0))  # (B, 2 * RNN_UNITS)
+    else:
+        x = TokenPooling(pooling, name="pooling", dtype=dtype)(hidden_states, input_ids)  # (B, H)
     x = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(x)
-    x = keras.layers.Dense(params.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
-    x = keras.layers.Dropout(dropout, name="dropout_2", dtype=dtype)(x)
+    if head == "dense":
+        x = keras.layers.Dense(params.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
+        x = keras.layers.Dropout(dropout, name="dropout_2", dtype=dtype)(x)
     x = keras.layers.Dense(number_of_classes, name="logits", dtype="float32")(x)  # (B, C)
     probabilities = keras.layers.Softmax(name="intent", dtype="float32")(x)
     return keras.Model(input_ids, probabilities, name="intent_classifier")
+
+
+def model_arguments(config: TrainingConfig) -> dict[str, Any]:
+    """The settings of a run that are arguments of ``create_model``, under its names."""
+    names = ("pooling", "dropout", "head", "train_layers", "adapter_size")
+    return {name: getattr(config, name) for name in names} | {"dtype": config.precision}
 
 
 def check_max_seq_len(max_seq_len: int, params: BertConfig, name: str = "max_seq_len") -> None:
@@ -166,33 +194,43 @@ def save_weights(model: keras.Model, path: Path) -> None:
     model.save_weights(path)
 
 
-def probability_function(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A compiled function from padded ids (B, T) to probabilities (B, C), one graph for every shape."""
+def probability_function(model: keras.Model) -> Callable[..., np.ndarray]:
+    """A compiled function from the model's inputs, such as padded ids (B, T), to probabilities (B, C).
+
+    One graph serves every shape.
+    """
     import tensorflow as tf
 
     if not hasattr(model, "_probability_graph"):  # tracing takes seconds: once for a model
-        signature = [tf.TensorSpec((None, None), tf.int32)]
-        model._probability_graph = tf.function(lambda ids: model(ids, training=False), input_signature=signature)
-    return lambda input_ids: model._probability_graph(tf.constant(input_ids)).numpy()
+        signature = [tf.TensorSpec(each.shape, each.dtype) for each in model.inputs]
+        model._probability_graph = tf.function(
+            lambda *inputs: model(list(inputs) if len(inputs) > 1 else inputs[0], training=False),
+            input_signature=signature,
+        )
+    return lambda *inputs: model._probability_graph(*map(tf.constant, inputs)).numpy()
 
 
 def predict_in_batches(
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[..., np.ndarray],
     ids: Sequence[Sequence[int]],
     width: int,
     batch_size: int = 64,
     progress: str | None = None,
+    inputs: Callable[[np.ndarray], tuple[np.ndarray, ...]] | None = None,
 ) -> np.ndarray:
     """What ``predict`` answers, (sentences, width) float32 in the order of ``ids``, in batches of about one length.
 
-    ``progress`` names a bar on stderr that shows when the work takes over two seconds.
+    ``inputs`` gives what ``predict`` takes for these rows; by default their padded ids. ``progress`` names a bar on
+    stderr that shows when the work takes over two seconds.
     """
+    if inputs is None:
+        inputs = lambda rows: (pad([ids[row] for row in rows]),)  # noqa: E731
     order = np.argsort([len(sentence) for sentence in ids], kind="stable")
     answers = np.zeros((len(ids), width), "float32")
     bar = progress_bar(len(ids), progress, "sentence", delay=2, leave=False)
     with bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            answers[rows] = predict(pad([ids[row] for row in rows]))
+            answers[rows] = predict(*inputs(rows))
             bar.update(len(rows))
     return answers

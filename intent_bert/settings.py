@@ -1,5 +1,7 @@
 """The settings of a training run: each with its one default, and the recipes that change several at once."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -10,8 +12,14 @@ TEXT, INTENT = "text", "intent"  # the columns of a table
 DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
+HEAD_LEARNING_RATE = 3e-3  # where only new weights learn
+LEAST_EPOCHS = 3
+LEAST_STEPS, LEAST_HEAD_STEPS = 300, 1000  # a small table is seen more often, until there are as many steps
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
+HEADS = ("dense", "linear", "rnn")
+CLASS_WEIGHTS = ("balanced",)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS, "head": HEADS, "class_weight": CLASS_WEIGHTS}
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "tutorial": {
@@ -42,16 +50,29 @@ class TrainingConfig:
     label_column: str = _setting(INTENT, "the column with the intents")
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    epochs: int = _setting(3, "how often every sentence is seen")
+    epochs: int | None = _setting(
+        None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, or as often as makes {LEAST_STEPS} steps)"
+    )
     batch_size: int = _setting(32, "sentences in a step")
     learning_rate: float | None = _setting(
-        None, "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base)"
+        None,
+        "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
+        f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
     )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
     dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
     pooling: str = _setting("cls", "how hidden states become one vector")
+    head: str = _setting(
+        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)"
+    )
+    train_layers: str | int = _setting(
+        "all", "what learns beside the head: all, the last N encoder layers, or only head"
+    )
+    class_weight: str | Mapping[Any, float] | None = _setting(
+        None, "balanced: rare intents count as much as common ones"
+    )
     adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
     max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens")
     validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
@@ -78,8 +99,9 @@ class TrainingConfig:
     def validate(self) -> None:
         """Raise SettingsError for a number that can't be meant."""
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} must be at least 1, not {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
         for name in ("warmup", "dropout", "validation_split", "weight_decay"):
@@ -91,12 +113,45 @@ class TrainingConfig:
             raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {self.seed}")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if isinstance(self.class_weight, str) and self.class_weight not in CLASS_WEIGHTS:
+            raise SettingsError(
+                f"class_weight must be 'balanced', None or a weight for each label, not {self.class_weight!r}"
+            )
         check_pooling(self.pooling)
+        check_head(self.head, self.pooling)
+        if trained_layers(self.train_layers) is not None and self.adapter_size is not None:
+            raise SettingsError("adapters freeze the encoder themselves: give adapter_size or train_layers, not both")
 
-    def for_width(self, hidden_size: int) -> Self:
-        """The settings with a learning rate: the given one, else one that suits an encoder of this width."""
-        suited = float(f"{LEARNING_RATE_TIMES_WIDTH / hidden_size:.3g}")
-        return replace(self, learning_rate=self.learning_rate or suited)
+    def suited_to(self, hidden_size: int, sentences: int) -> Self:
+        """The settings with what was left open: a learning rate for an encoder of this width, and the epochs for this
+        many training sentences.
+        """
+        only_head = trained_layers(self.train_layers) == 0
+        rate = HEAD_LEARNING_RATE if only_head else float(f"{LEARNING_RATE_TIMES_WIDTH / hidden_size:.3g}")
+        steps = -(-sentences // self.batch_size)
+        epochs = max(LEAST_EPOCHS, -(-(LEAST_HEAD_STEPS if only_head else LEAST_STEPS) // steps))
+        return replace(self, learning_rate=self.learning_rate or rate, epochs=self.epochs or epochs)
+
+
+def trained_layers(train_layers: str | int) -> int | None:
+    """``train_layers`` as a number: None for "all", 0 for "head", else how many of the last layers.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    if train_layers in ("all", "head"):
+        return None if train_layers == "all" else 0
+    if not isinstance(train_layers, bool) and re.fullmatch("[0-9]+", str(train_layers)):
+        return int(train_layers)
+    raise SettingsError(f"train_layers must be all, head or a number of encoder layers, not {train_layers!r}")
+
+
+def check_head(head: str, pooling: str) -> None:
+    """Raise SettingsError for a head that isn't one of ``HEADS``, or one that the pooling means nothing to."""
+    if head not in HEADS:
+        raise SettingsError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
+    if head == "rnn" and pooling != "cls":
+        raise SettingsError(f"head 'rnn' reads the vectors of all tokens: leave out pooling {pooling!r}")
 
 
 def check_pooling(pooling: str) -> None:

@@ -24,7 +24,7 @@ from intent_bert.data import check_tables, classes_of, read_table, split_off
 from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.fitting import Sentences, evaluate, fine_tune
-from intent_bert.model import check_max_seq_len, create_model, probability_function
+from intent_bert.model import check_max_seq_len, create_model, model_arguments, probability_function
 from intent_bert.plots import confusion_figure, save_figure
 from intent_bert.resume import UNFINISHED, UnfinishedRun
 from intent_bert.settings import INTENT, TrainingConfig
@@ -82,7 +82,7 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
     params = params_from_pretrained_ckpt(checkpoint)
     check_max_seq_len(config.max_seq_len, params)
-    config = config.for_width(params.hidden_size)
+    config = config.suited_to(params.hidden_size, len(tables["train"]))
     tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
     weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
     output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
@@ -92,15 +92,7 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
 
     keras.utils.set_random_seed(config.seed)
-    model = create_model(
-        config.max_seq_len,
-        checkpoint,
-        classes,
-        pooling=config.pooling,
-        dropout=config.dropout,
-        adapter_size=config.adapter_size,
-        dtype=config.precision,
-    )
+    model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
@@ -125,19 +117,8 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         for name, part in splits.items()
     }
     logs.close(evaluations)
-    params.adapter_size = config.adapter_size
     settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
-    result = Artifact(
-        model=model,
-        tokenizer=tokenizer,
-        classes=classes,
-        params=params,
-        max_seq_len=config.max_seq_len,
-        pooling=config.pooling,
-        dropout=config.dropout,
-        precision=config.precision,
-        settings=settings,
-    )
+    result = Artifact.trained(model, tokenizer, classes, settings)
     try:
         save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
     except ModelFolderError:

@@ -34,26 +34,22 @@ def artifact_of(
     adapter_size: int | None = None,
     precision: str = "float32",
     dropout: float = 0.5,
+    head: str = "dense",
+    train_layers: str | int = "all",
 ) -> Artifact:
     """A model with random weights in its head: what it answers does not matter, only that it answers the same."""
     keras.utils.set_random_seed(0)
     params = params_from_pretrained_ckpt(checkpoint)
     params.adapter_size = adapter_size
-    model = build_model(params, len(classes), pooling=pooling, dropout=dropout, dtype=precision)
+    model = build_model(
+        params, len(classes), pooling=pooling, dropout=dropout, head=head, train_layers=train_layers, dtype=precision
+    )
     for weight in model.weights:
         if weight.dtype == "float32":
             weight.assign(np.random.default_rng(len(weight.path)).normal(0, 0.2, weight.shape))
-    return Artifact(
-        model=model,
-        tokenizer=FullTokenizer(checkpoint / "vocab.txt"),
-        classes=classes,
-        params=params,
-        max_seq_len=24,
-        pooling=pooling,
-        dropout=dropout,
-        precision=precision,
-        settings={"seed": 7, "data": "é"},
-    )
+    settings = {"seed": 7, "data": "é", "max_seq_len": 24, "pooling": pooling, "dropout": dropout, "head": head}
+    tokenizer = FullTokenizer(checkpoint / "vocab.txt")
+    return Artifact.trained(model, tokenizer, classes, {**settings, "precision": precision})
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +103,8 @@ def test_a_copied_folder_answers_the_same_in_a_fresh_process_with_no_network(
         artifact_of(tiny_checkpoint, [1, 5, 20], pooling="concat_last_four", adapter_size=3, dropout=0),
         artifact_of(cased, [False, True], pooling="mean", dropout=0.1),
         artifact_of(quick_checkpoint, [0.5, 1.5], pooling="max", precision="mixed_bfloat16"),
+        artifact_of(quick_checkpoint, ["a", "b"], head="rnn", train_layers="head"),
+        artifact_of(tiny_checkpoint, ["a", "b"], head="linear", train_layers=2, pooling="sum_last_four"),
     ]
     places = []
     for number, artifact in enumerate(artifacts):

@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score
 
 from intent_bert import fitting
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.fitting import MacroF1, Sentences, WarmupThenDecay, compile_model, fine_tune
+from intent_bert.errors import SettingsError
+from intent_bert.fitting import MacroF1, Sentences, WarmupThenDecay, class_weights, compile_model, fine_tune
 from intent_bert.model import create_model
 from intent_bert.settings import TrainingConfig
 
@@ -24,7 +25,7 @@ def small_model() -> keras.Model:
     keras.utils.set_random_seed(0)
     ids = keras.Input((None,), dtype="int32", name="input_ids")
     encoder = keras.layers.Embedding(160, 8, name="bert")
-    encoder.config = SimpleNamespace(hidden_size=8)
+    encoder.config, encoder.train_layers = SimpleNamespace(hidden_size=8), None
     x = keras.layers.GlobalAveragePooling1D()(encoder(ids))
     return keras.Model(ids, keras.layers.Dense(3, activation="softmax")(x))
 
@@ -136,7 +137,7 @@ def test_ctrl_c_before_the_first_epoch_is_done_goes_on(sentences, caplog, capsys
 def test_each_epoch_sees_each_sentence_once_in_a_new_order(sentences):
     config = config_of(batch_size=7)
     steps = -(-len(sentences.ids) // 7)
-    batches = fitting._batches(sentences, CLASSES, config, first_epoch=0).take(2 * steps)
+    batches = fitting._batches(small_model(), sentences, CLASSES, config, first_epoch=0).take(2 * steps)
     seen = [
         (*(int(number) for number in row if number), int(label))
         for x, y in batches.as_numpy_iterator()
@@ -146,6 +147,45 @@ def test_each_epoch_sees_each_sentence_once_in_a_new_order(sentences):
     first, second = seen[: len(expected)], seen[len(expected) :]
     assert sorted(first) == sorted(second) == expected
     assert first != second
+
+
+def test_balanced_weights_are_scikit_learns_and_reach_the_loss(sentences):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = ["music"] * 6 + ["table"] * 3 + ["weather"]
+    weights = class_weights(labels, CLASSES, "balanced")
+    np.testing.assert_allclose(weights, compute_class_weight("balanced", classes=np.array(CLASSES), y=labels))
+    assert class_weights(labels, CLASSES, None) is None
+    given = {"weather": 3, "music": 1, "table": 2}
+    assert class_weights(labels, CLASSES, given).tolist() == [1, 2, 3]
+    batches = fitting._batches(small_model(), sentences, CLASSES, config_of(class_weight=given), first_epoch=0)
+    _, numbers, in_batch = next(batches.as_numpy_iterator())
+    assert in_batch.tolist() == [number + 1 for number in numbers]
+
+    few = Sentences(sentences.texts[:40], ["music"] * 38 + ["table"] * 2, sentences.ids[:40])
+    scores = []
+    for class_weight in (None, {"music": 0.01, "table": 1, "weather": 1}):
+        model = small_model()
+        fine_tune(model, few, None, CLASSES, config_of(epochs=8, class_weight=class_weight), progress=False)
+        scores.append(fitting.probability_function(model)(fitting.pad(few.ids))[:, 1].mean())
+    assert scores[1] > scores[0] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"music": 1, "table": 1}, "class_weight must have a weight for each label and no other: see 'weather'"),
+        (
+            {"music": 1, "table": 1, "weather": 1, "x": 1},
+            "class_weight must have a weight for each label and no other: see 'x'",
+        ),
+        ({"music": 1, "table": 0, "weather": 1}, "class_weight must be above 0, not 0 for 'table'"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(given, expected):
+    with pytest.raises(SettingsError) as caught:
+        class_weights(CLASSES, CLASSES, given)
+    assert str(caught.value) == f"class_weight must {expected}"
 
 
 def test_progress_goes_to_stderr(sentences, capsys):

@@ -39,6 +39,7 @@ ORDER = [  # each may use only those above it
     "artifact",
     "tensorboard",
     "card",
+    "frozen",
     "fitting",
     "training",
     "prediction",

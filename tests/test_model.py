@@ -99,6 +99,9 @@ def test_the_weights_are_the_checkpoints(model, tiny_checkpoint):
         ({"pooling": "first"}, "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, mean_last_f"),
         ({"max_seq_len": 49}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
         ({"max_seq_len": 2}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 2"),
+        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
+        ({"head": "rnn", "pooling": "mean"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'mean'"),
+        ({"train_layers": 5}, "train_layers must be 0 to 4 for this encoder, not 5"),
         ({"classes": ["a"]}, "a classifier needs at least two intents, not 1"),
         ({"bert_ckpt_file": "all-MiniLM-L6-v3"}, "'all-MiniLM-L6-v3' is"),
     ],
@@ -142,6 +145,29 @@ def test_adapters_leave_only_themselves_the_norms_and_the_head_to_train(quick_ch
     model.compile(keras.optimizers.Adam(0.1), keras.losses.SparseCategoricalCrossentropy())
     model.fit(pad(SENTENCES), np.array([0, 1, 2]), verbose=0)
     np.testing.assert_array_equal(model.get_layer("bert").embeddings.word_embeddings.numpy(), before)
+
+
+@pytest.mark.parametrize("head", ["linear", "rnn"])
+def test_the_other_heads_ignore_padding_and_stand_where_they_should(quick_checkpoint, head):
+    keras.utils.set_random_seed(0)
+    model = create_model(32, quick_checkpoint, 3, head=head)
+    between = {"linear": ["pooling", "dropout"], "rnn": ["rnn", "dropout"]}[head]
+    names = [layer.name for layer in model.layers if layer.name not in ("input_ids", "not_equal")]
+    assert names == ["bert", *between, "logits", "intent"]
+    np.testing.assert_allclose(model(pad(SENTENCES)), model(pad(SENTENCES, 30)), atol=1e-6)
+    for row, sentence in enumerate(SENTENCES):
+        np.testing.assert_allclose(model(pad([sentence]))[0], model(pad(SENTENCES))[row], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("train_layers", "layers"), [("all", [0, 1, 2, 3]), (2, [2, 3]), ("head", []), (4, [0, 1, 2, 3])]
+)
+def test_only_the_last_layers_and_the_head_learn(tiny_checkpoint, train_layers, layers):
+    model = create_model(32, tiny_checkpoint, 3, train_layers=train_layers)
+    bert = model.get_layer("bert")
+    assert [number for number, layer in enumerate(bert.encoder_layers) if layer.trainable_weights] == layers
+    assert bool(bert.embeddings.trainable_weights) == (train_layers == "all")
+    assert len(model.trainable_weights) == len(bert.trainable_weights) + 4  # dense and logits
 
 
 @pytest.mark.parametrize("pooling", ["cls", "concat_last_four"])

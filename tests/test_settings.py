@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from intent_bert.errors import IntentBertError, SettingsError
-from intent_bert.settings import TrainingConfig
+from intent_bert.settings import TrainingConfig, trained_layers
 
 
 def test_the_tutorial_recipe_is_the_tutorials():
@@ -31,6 +31,15 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"validation_split": -0.1}, "validation_split must be at least 0 and below 1, not -0.1"),
         ({"weight_decay": -1.0}, "weight_decay must be at least 0 and below 1, not -1.0"),
+        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
+        ({"head": "rnn", "pooling": "max"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'max'"),
+        ({"train_layers": "some"}, "train_layers must be all, head or a number of encoder layers, not 'some'"),
+        ({"train_layers": -1}, "train_layers must be all, head or a number of encoder layers, not -1"),
+        (
+            {"train_layers": 2, "adapter_size": 8},
+            "adapters freeze the encoder themselves: give adapter_size or train_layers, not both",
+        ),
+        ({"class_weight": "even"}, "class_weight must be 'balanced', None or a weight for each label, not 'even'"),
         ({"adapter_size": 0}, "adapter_size must be at least 1, not 0"),
         ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
         (
@@ -47,6 +56,25 @@ def test_a_number_that_cannot_be_meant_is_refused(settings, expected):
     with pytest.raises(SettingsError) as caught:
         TrainingConfig.from_recipe("default", **settings)
     assert str(caught.value) == expected
+
+
+def test_layers_that_learn_as_a_number():
+    assert [trained_layers(value) for value in ("all", "head", "0", "3", 3)] == [None, 0, 0, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentences", "expected"),
+    [
+        ({}, 13_784, (1e-4, 3)),
+        ({}, 64, (1e-4, 150)),  # two steps an epoch
+        ({"train_layers": 2}, 3200, (1e-4, 3)),
+        ({"train_layers": "head"}, 3200, (3e-3, 10)),
+        ({"epochs": 1, "learning_rate": 0.5}, 64, (0.5, 1)),
+    ],
+)
+def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, expected):
+    config = TrainingConfig(**settings).suited_to(384, sentences)
+    assert (config.learning_rate, config.epochs) == expected
 
 
 def test_unknown_names_are_refused_with_the_known_ones():

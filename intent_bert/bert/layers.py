@@ -42,6 +42,11 @@ def gelu_erf(x: Any) -> Any:
     return half * x * (1 + ops.erf(x * ops.cast(math.sqrt(0.5), x.dtype)))
 
 
+def attention_bias_of(padding_mask: Any) -> Any:
+    """What is added to attention scores: bool (B, T), true where there is a token -> float32 (B, 1, 1, T)."""
+    return ops.where(padding_mask, 0.0, MASKED_SCORE)[:, None, None, :]
+
+
 def get_activation(name: str, gelu_approximate: bool) -> Any:
     if name == "gelu":
         return gelu_tanh if gelu_approximate else gelu_erf
@@ -212,6 +217,8 @@ class BertModelLayer(_BertPart):
 
     Args:
         config: a ``BertConfig``, as ``params_from_pretrained_ckpt(folder)`` gives it.
+        train_layers: only this many of the last layers learn (0 to ``num_layers``); the embeddings and the layers below
+            are frozen: no gradient, and no dropout either. None: everything learns.
 
     Raises:
         SettingsError: more tokens than ``max_position_embeddings`` (checked on building and where the length is
@@ -222,10 +229,20 @@ class BertModelLayer(_BertPart):
     TensorShape([1, 4, 384])
     """
 
-    def __init__(self, config: BertConfig | dict[str, Any], adapter_freeze: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: BertConfig | dict[str, Any],
+        adapter_freeze: bool = False,
+        train_layers: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(config, **kwargs)
         c = self.config
         self.adapter_freeze = adapter_freeze  # so that a saved model comes back as frozen as it was
+        if train_layers is not None and not 0 <= train_layers <= c.num_layers:
+            raise SettingsError(f"train_layers must be 0 to {c.num_layers} for this encoder, not {train_layers}")
+        self.train_layers = train_layers
+        self.frozen_layers = 0 if train_layers is None else c.num_layers - train_layers
         self.embeddings = BertEmbeddings(c, dtype=self.dtype_policy, name="embeddings")
         self.encoder_layers = [
             BertEncoderLayer(c, dtype=self.dtype_policy, name=f"layer_{index}") for index in range(c.num_layers)
@@ -245,6 +262,9 @@ class BertModelLayer(_BertPart):
             layer.build(hidden)
         if self.adapter_freeze:
             self.apply_adapter_freeze()
+        if self.train_layers is not None:
+            for part in (self.embeddings, *self.encoder_layers[: self.frozen_layers]):
+                part.trainable = False
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         input_ids, token_type_ids = inputs if isinstance(inputs, (list, tuple)) else (inputs, None)
@@ -252,11 +272,11 @@ class BertModelLayer(_BertPart):
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
         padding_mask = ops.not_equal(input_ids, 0) if mask is None else ops.cast(mask, "bool")  # (B, T)
-        attention_bias = ops.where(padding_mask, 0.0, MASKED_SCORE)[:, None, None, :]  # (B, 1, 1, T) float32
-        x = self.embeddings(input_ids, token_type_ids, training=training)
+        attention_bias = attention_bias_of(padding_mask)
+        x = self.embeddings(input_ids, token_type_ids, training=training if self.train_layers is None else False)
         outputs = []
-        for layer in self.encoder_layers:
-            x = layer(x, attention_bias, training=training)
+        for index, layer in enumerate(self.encoder_layers):
+            x = layer(x, attention_bias, training=training if index >= self.frozen_layers else False)
             outputs.append(x)
         indexes = self.config.out_layer_ndxs
         return x if indexes is None else [outputs[index] for index in indexes]
@@ -280,7 +300,7 @@ class BertModelLayer(_BertPart):
                 part.trainable = False
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "adapter_freeze": self.adapter_freeze}
+        return {**super().get_config(), "adapter_freeze": self.adapter_freeze, "train_layers": self.train_layers}
 
     def _check_length(self, length: int | None) -> None:
         limit = self.config.max_position_embeddings
