@@ -15,6 +15,7 @@ REQUIRED = [
     "numpy>=1.26",
     "pandas>=2.2",
     "scikit-learn>=1.6",
+    "scipy>=1.11",
     "matplotlib>=3.8",
     "tokenizers>=0.20",
     "safetensors>=0.4.3",

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
         params_from_pretrained_ckpt,
     )
     from intent_bert.classifier import IntentClassifier
+    from intent_bert.comparison import Comparison, compare
     from intent_bert.data import IntentDetectionData, read_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
     from intent_bert.features import BertTransformer
     from intent_bert.model import create_model
     from intent_bert.prediction import Answer, IntentPredictor
-    from intent_bert.settings import TrainingConfig
+    from intent_bert.settings import CompareConfig, TrainingConfig
     from intent_bert.training import train
 
 _HOMES = {
@@ -38,12 +39,15 @@ _HOMES = {
     "params_from_pretrained_ckpt": "bert",
     "Answer": "prediction",
     "BertTransformer": "features",
+    "CompareConfig": "settings",
+    "Comparison": "comparison",
     "Evaluation": "evaluation",
     "IntentBertError": "errors",
     "IntentClassifier": "classifier",
     "IntentDetectionData": "data",
     "IntentPredictor": "prediction",
     "TrainingConfig": "settings",
+    "compare": "comparison",
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
     "read_table": "data",
@@ -54,6 +58,8 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "CompareConfig",
+    "Comparison",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
@@ -63,6 +69,7 @@ __all__ = [
     "StockBertConfig",
     "TrainingConfig",
     "__version__",
+    "compare",
     "create_model",
     "evaluate_probabilities",
     "load_stock_weights",

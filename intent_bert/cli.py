@@ -1,4 +1,4 @@
-"""The command line: ``intent-bert train | evaluate | predict | download | checkpoints | datasets | convert``.
+"""The command line: ``intent-bert train | compare | evaluate | predict | download | checkpoints | datasets | convert``.
 
 Results go to stdout, everything else to stderr. Exit 0: done; 2: a mistake of the user's, told in one sentence;
 1: a mistake of ours. TensorFlow is imported by the commands that need it, not by ``--help``.
@@ -18,7 +18,8 @@ from typing import Any, NoReturn, get_args
 
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
-from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, TrainingConfig
+from intent_bert.rivals import LADDER, RIVALS
+from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
 
 logger = logging.getLogger("intent_bert")
 
@@ -100,6 +101,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_columns(command)
     command.add_argument("--output-dir", help="also write the confusion matrix and the mistakes here")
 
+    command = _command(commands, "compare", "set methods against each other on a table", _run_compare)
+    _add_settings(command, CompareConfig)
+    command.epilog = (
+        f"Methods: {', '.join(RIVALS)}, and last-N for any number of layers; ladder is {', '.join(LADDER)}."
+    )
+
     add_predict_arguments(_command(commands, "predict", "the intents of sentences", run_predict))
 
     command = _command(commands, "download", "fetch a data set or a checkpoint by name", _run_download)
@@ -123,7 +130,7 @@ def _command(commands: Any, name: str, help: str, run: Any) -> argparse.Argument
     command = commands.add_parser(
         name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    command.set_defaults(run=run, tensorflow=run in (run_train, _run_evaluate, run_predict, _run_convert))
+    command.set_defaults(run=run, tensorflow=run in (run_train, _run_compare, _run_evaluate, run_predict, _run_convert))
     return command
 
 
@@ -133,9 +140,14 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    """An option for every field of TrainingConfig; what is not given is left to the recipe."""
+    """The recipe, and an option for every field of TrainingConfig."""
     parser.add_argument("--recipe", choices=RECIPES, default="default", help="a set of settings to start from")
-    for each in fields(TrainingConfig):
+    _add_settings(parser, TrainingConfig)
+
+
+def _add_settings(parser: argparse.ArgumentParser, config: type[DataSettings]) -> None:
+    """An option for every field; one that is not given is not among the parsed options."""
+    for each in fields(config):
         kind = next(kind for kind in (bool, int, float, str) if kind is each.type or kind in get_args(each.type))
         shown = each.default if kind is not bool else "on" if each.default else "off"
         help = each.metadata["help"] + ("" if each.default is None else f" (default: {shown})")
@@ -164,9 +176,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    names = {each.name for each in fields(TrainingConfig)}
-    given = {name: value for name, value in vars(options).items() if name in names}
-    config = TrainingConfig.from_recipe(options.recipe, **given)
+    config = TrainingConfig.from_recipe(options.recipe, **_given(options, TrainingConfig))
     from intent_bert.training import train
 
     result = train(config)
@@ -180,6 +190,24 @@ def run_train(options: argparse.Namespace) -> None:
     print(f"confusion matrix  {result.folder / 'confusion_matrix.png'}")
     print(f"mistakes          {result.folder / 'mistakes.csv'}")
     print(f"TensorBoard logs  {result.log_dir}   (tensorboard --logdir {result.log_dir.parent})")
+
+
+def _given(options: argparse.Namespace, config: type[DataSettings]) -> dict[str, Any]:
+    names = {each.name for each in fields(config)}
+    return {name: value for name, value in vars(options).items() if name in names}
+
+
+def _run_compare(options: argparse.Namespace) -> None:
+    config = CompareConfig.of(**_given(options, CompareConfig))
+    from intent_bert.rivals import chosen
+
+    chosen(config.methods)
+    from intent_bert.comparison import compare
+
+    result = compare(config)
+    print(result.report())
+    print(f"\n{' '.join(result.advice)}\n")
+    print(f"tables and pictures  {result.folder}")
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:

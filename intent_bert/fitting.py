@@ -197,7 +197,7 @@ def fine_tune(
         The history, a row an epoch, and whether the fit was interrupted.
     """
     bert = model.get_layer("bert")
-    config = config.suited_to(bert.config.hidden_size, len(train.ids))
+    config = config.suited_to(bert.config.hidden_size, len(train.ids), len(classes))
     epochs = config.epochs or 0
     steps = -(-len(train.ids) // config.batch_size)
     if bert.train_layers is not None:

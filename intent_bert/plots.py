@@ -1,9 +1,12 @@
-"""The pictures: a confusion matrix, and how many texts each intent has. Written with matplotlib, no screen needed."""
+"""The pictures: a confusion matrix, texts per intent, and how methods compare.
+
+Written with matplotlib, no screen needed.
+"""
 
 from collections.abc import Sequence
 from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -68,6 +71,109 @@ def intent_counts_figure(tables: dict[str, pd.DataFrame]) -> "Figure":
     axes.set(xlabel="texts", title="Texts per intent")
     axes.margins(x=0.1, y=0.01)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    return figure
+
+
+FAMILY_COLOURS = {"floor": "0.6", "words": "tab:orange", "frozen": "tab:blue", "tuned": "tab:green"}
+FAMILY_NAMES = {"floor": "no learning", "words": "words alone", "frozen": "frozen BERT", "tuned": "fine-tuned BERT"}
+INTENTS_SHOWN = 40  # in the picture of F1 by intent: the hardest ones
+
+
+def cost_figure(table: pd.DataFrame) -> "Figure":
+    """Accuracy with its interval against seconds of training and against milliseconds a sentence.
+
+    Args:
+        table: a row for each method: method, family, accuracy, low, high, train_seconds, ms_per_sentence.
+    """
+    from matplotlib.figure import Figure
+
+    table = table[table["family"] != "floor"] if (table["family"] != "floor").any() else table
+    figure = Figure(figsize=(12, 5), dpi=120, layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    costs = {"train_seconds": "seconds of training", "ms_per_sentence": "milliseconds for an answer"}
+    for axes, (column, label) in zip(panels, costs.items(), strict=True):
+        for family, part in table.groupby("family", sort=False):
+            accuracy = 100 * part["accuracy"]
+            interval = [accuracy - 100 * part["low"], 100 * part["high"] - accuracy]
+            colour = FAMILY_COLOURS[str(family)]
+            axes.errorbar(part[column], accuracy, interval, fmt="o", color=colour, capsize=2, lw=0.8, ms=6,
+                          label=FAMILY_NAMES[str(family)])  # fmt: skip
+        _name_points(axes, table[column].to_numpy(), 100 * table["accuracy"].to_numpy(), list(table["method"]))
+        axes.set_xscale("log")
+        axes.set(xlabel=f"{label} (logarithmic)")
+        axes.grid(color="0.92")
+        axes.margins(x=0.1)
+    panels[0].set_ylabel("accuracy, % (bootstrap 95 % interval)")
+    panels[1].legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def _name_points(axes: Any, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
+    """Names beside points on the side of the middle, pushed apart from top to bottom where they would touch."""
+    height = axes.dataLim.height * 1.1 or 1.0
+    middle = np.sqrt(x.min() * x.max())
+    for right_half in (False, True):
+        below = np.inf
+        for place in [each for each in np.argsort(-y, kind="stable") if (x[each] > middle) == right_half]:
+            at = min(y[place], below - 0.034 * height)
+            beside = x[place] * (0.85 if right_half else 1.18)
+            axes.text(beside, at, names[place], fontsize=7, va="center_baseline", ha="right" if right_half else "left")
+            below = at
+
+
+def learning_curve_figure(table: pd.DataFrame) -> "Figure":
+    """Accuracy against the number of training sentences, a line for each method.
+
+    Args:
+        table: a row for each method and size: method, family, accuracy, low, high, train_rows.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    styles = ("o-", "s--", "^:", "D-.")
+    table = table[table["family"] != "floor"] if (table["family"] != "floor").any() else table
+    drawn: dict[str, int] = {}
+    for method, part in table.groupby("method", sort=False):
+        family = part["family"].iloc[0]
+        style = styles[drawn.get(family, 0) % len(styles)]
+        drawn[family] = drawn.get(family, 0) + 1
+        colour = FAMILY_COLOURS[family]
+        axes.plot(part["train_rows"], 100 * part["accuracy"], style, color=colour, ms=5, label=method)
+        axes.fill_between(part["train_rows"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.08, lw=0)
+    sizes = table.drop_duplicates("size")
+    shown = ["(all)" if size == "all" else f"({size} per intent)" for size in sizes["size"]]
+    names = [f"{int(rows):,}\n{size}" for rows, size in zip(sizes["train_rows"], shown, strict=True)]
+    axes.set_xscale("log")
+    axes.set_xticks(sizes["train_rows"], names, fontsize=8)
+    axes.minorticks_off()
+    axes.set(xlabel="training sentences (logarithmic)", ylabel="accuracy, %")
+    axes.grid(color="0.92")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def intent_f1_figure(per_intent: pd.DataFrame) -> "Figure":
+    """F1 of each intent by method; the hardest intents when there are many.
+
+    Args:
+        per_intent: F1, a row for each intent, a column for each method.
+    """
+    from matplotlib.figure import Figure
+
+    order = per_intent.mean(axis=1).sort_values(kind="stable").index
+    shown = per_intent.loc[order[:INTENTS_SHOWN]]
+    columns = len(shown.columns)
+    size = (3.5 + 0.6 * columns, 1.8 + 0.24 * len(shown))
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shown, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(columns), shown.columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(shown)), shown.index, fontsize=8)
+    for row, column in np.ndindex(shown.shape):
+        axes.text(column, row, f"{shown.iat[row, column]:.2f}", ha="center", va="center", fontsize=7)
+    hardest = f", the hardest {len(shown)} of {len(per_intent)}" if len(shown) < len(per_intent) else ""
+    axes.set_title(f"F1 by intent{hardest}", fontsize=10)
     return figure
 
 

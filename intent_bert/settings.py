@@ -14,7 +14,8 @@ DEFAULT_DROPOUT = 0.5
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
 HEAD_LEARNING_RATE = 3e-3  # where only new weights learn
 LEAST_EPOCHS = 3
-LEAST_STEPS, LEAST_HEAD_STEPS = 300, 1000  # a small table is seen more often, until there are as many steps
+LEAST_STEPS, LEAST_STEPS_PER_INTENT = 100, 8  # a small table is seen more often, until there are as many
+LEAST_HEAD_STEPS = 1000
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
 HEADS = ("dense", "linear", "rnn")
 CLASS_WEIGHTS = ("balanced",)
@@ -39,8 +40,8 @@ def _setting(default: Any, help: str) -> Any:
 
 
 @dataclass
-class TrainingConfig:
-    """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
+class DataSettings:
+    """Where a run's tables are, and what their columns are called."""
 
     data: str | None = _setting(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
     train_file: str | None = _setting(None, "a table to train on, in place of --data (csv, tsv, jsonl, parquet)")
@@ -48,10 +49,31 @@ class TrainingConfig:
     test_file: str | None = _setting(None, "a table to report on at the end")
     text_column: str = _setting(TEXT, "the column with the sentences")
     label_column: str = _setting(INTENT, "the column with the intents")
+    strict: bool = _setting(False, "turn warnings about the data into errors")
+
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """The settings, each known and checked."""
+        known = {each.name for each in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
+        config = cls(**settings)
+        config.validate()
+        return config
+
+    def validate(self) -> None:
+        """Raise SettingsError for a value that can't be meant."""
+
+
+@dataclass
+class TrainingConfig(DataSettings):
+    """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
+
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int | None = _setting(
-        None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, or as often as makes {LEAST_STEPS} steps)"
+        None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, more where the table is small)"
     )
     batch_size: int = _setting(32, "sentences in a step")
     learning_rate: float | None = _setting(
@@ -78,7 +100,6 @@ class TrainingConfig:
     validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
     seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
     precision: str = _setting("float32", "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16")
-    strict: bool = _setting(False, "turn warnings about the data into errors")
     resume: bool = _setting(False, "go on with a run with these settings that was killed")
     output_dir: str = _setting("runs/model", "the model folder to write")
     log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
@@ -88,13 +109,7 @@ class TrainingConfig:
         """The settings of a recipe ("default", "tutorial"), changed by ``settings``."""
         if recipe not in RECIPES:
             raise SettingsError(f"unknown recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise SettingsError(f"unknown setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
-        config = cls(**{**RECIPES[recipe], **settings})
-        config.validate()
-        return config
+        return cls.of(**{**RECIPES[recipe], **settings})
 
     def validate(self) -> None:
         """Raise SettingsError for a number that can't be meant."""
@@ -109,28 +124,82 @@ class TrainingConfig:
                 raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if self.adapter_size is not None and self.adapter_size < 1:
             raise SettingsError(f"adapter_size must be at least 1, not {self.adapter_size}")
-        if not 0 <= self.seed < 2**32:
-            raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {self.seed}")
+        check_seed(self.seed)
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
-        if isinstance(self.class_weight, str) and self.class_weight not in CLASS_WEIGHTS:
-            raise SettingsError(
-                f"class_weight must be 'balanced', None or a weight for each label, not {self.class_weight!r}"
-            )
+        check_class_weight(self.class_weight)
         check_pooling(self.pooling)
         check_head(self.head, self.pooling)
         if trained_layers(self.train_layers) is not None and self.adapter_size is not None:
             raise SettingsError("adapters freeze the encoder themselves: give adapter_size or train_layers, not both")
 
-    def suited_to(self, hidden_size: int, sentences: int) -> Self:
-        """The settings with what was left open: a learning rate for an encoder of this width, and the epochs for this
-        many training sentences.
+    def suited_to(self, hidden_size: int, sentences: int, intents: int) -> Self:
+        """The settings with what was left open: a learning rate for an encoder of this width, and the epochs.
+
+        Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns.
         """
         only_head = trained_layers(self.train_layers) == 0
         rate = HEAD_LEARNING_RATE if only_head else float(f"{LEARNING_RATE_TIMES_WIDTH / hidden_size:.3g}")
+        least = LEAST_HEAD_STEPS if only_head else max(LEAST_STEPS, LEAST_STEPS_PER_INTENT * intents)
         steps = -(-sentences // self.batch_size)
-        epochs = max(LEAST_EPOCHS, -(-(LEAST_HEAD_STEPS if only_head else LEAST_STEPS) // steps))
+        epochs = max(LEAST_EPOCHS, -(-least // steps))
         return replace(self, learning_rate=self.learning_rate or rate, epochs=self.epochs or epochs)
+
+
+@dataclass
+class CompareConfig(DataSettings):
+    """Every setting of a comparison of methods."""
+
+    methods: str = _setting("ladder", "which methods, separated by commas; the groups ladder and all hold several")
+    sizes: str = _setting("all", "sentences per intent to train on, separated by commas, such as 10,50,200,all")
+    folds: int = _setting(0, "judge by cross-validation over train with this many folds (0: on the test table)")
+    test_split: float = _setting(0.2, "share of train held out when there is no test table")
+    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
+    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
+    max_seq_len: int = _setting(60, "longer sentences are cut to this many tokens")
+    epochs: int | None = _setting(None, "for the methods that train BERT (default: as intent-bert train has it)")
+    class_weight: str | Mapping[Any, float] | None = _setting(None, "balanced: rare intents count as the others")
+    word_vectors: str | None = _setting(None, "pretrained vectors for word2vec-svm (default: trained on the sentences)")
+    seed: int = _setting(0, "for splits, samples and new weights")
+    output_dir: str = _setting("runs/comparison", "the folder to write, and to go on in")
+
+    def validate(self) -> None:
+        """Raise SettingsError for a value that can't be meant."""
+        if self.folds == 1 or self.folds < 0:
+            raise SettingsError(f"folds must be 0, or at least 2, not {self.folds}")
+        if not 0 < self.test_split < 1:
+            raise SettingsError(f"test_split must be above 0 and below 1, not {self.test_split}")
+        if self.epochs is not None and self.epochs < 1:
+            raise SettingsError(f"epochs must be at least 1, not {self.epochs}")
+        check_seed(self.seed)
+        check_class_weight(self.class_weight)
+        self.sizes_asked()
+
+    def sizes_asked(self) -> list[int | None]:
+        """The sizes as numbers in rising order, None for all.
+
+        Raises:
+            SettingsError: something is neither a number above 0 nor "all".
+        """
+        asked: set[float] = set()
+        for word in str(self.sizes).split(","):
+            if word.strip() == "all":
+                asked.add(float("inf"))
+            elif re.fullmatch("0*[1-9][0-9]*", word.strip()):
+                asked.add(int(word))
+            else:
+                raise SettingsError(f"sizes must be numbers above 0, or all, separated by commas, not {self.sizes!r}")
+        return [None if size == float("inf") else int(size) for size in sorted(asked)]
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+
+
+def check_class_weight(class_weight: str | Mapping[Any, float] | None) -> None:
+    if isinstance(class_weight, str) and class_weight not in CLASS_WEIGHTS:
+        raise SettingsError(f"class_weight must be 'balanced', None or a weight for each label, not {class_weight!r}")
 
 
 def trained_layers(train_layers: str | int) -> int | None:

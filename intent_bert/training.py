@@ -27,7 +27,7 @@ from intent_bert.fitting import Sentences, evaluate, fine_tune
 from intent_bert.model import check_max_seq_len, create_model, model_arguments, probability_function
 from intent_bert.plots import confusion_figure, save_figure
 from intent_bert.resume import UNFINISHED, UnfinishedRun
-from intent_bert.settings import INTENT, TrainingConfig
+from intent_bert.settings import INTENT, DataSettings, TrainingConfig
 from intent_bert.tensorboard import TensorBoardLogs
 
 logger = logging.getLogger("intent_bert")
@@ -45,8 +45,8 @@ class TrainingResult:
     seconds: float
 
 
-def read_tables(config: TrainingConfig) -> dict[str, pd.DataFrame]:
-    """The checked tables of a run under train, validation and, if there is one, test."""
+def read_tables(config: DataSettings) -> dict[str, pd.DataFrame]:
+    """The checked tables of a run: train, and validation and test where there are any."""
     columns = (config.text_column, config.label_column)
     if (config.data is None) == (config.train_file is None):
         raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
@@ -59,12 +59,18 @@ def read_tables(config: TrainingConfig) -> dict[str, pd.DataFrame]:
     for name, file in (("validation", config.validation_file), ("test", config.test_file)):
         if file is not None:
             tables[name] = read_table(file, *columns)
-    train, validation = tables["train"], tables["validation"]
-    assert train is not None
-    check_tables(train, validation, tables["test"], config.strict)
-    if validation is None and config.validation_split:
-        tables["train"], tables["validation"] = split_off(train, config.validation_split, config.seed)
-    return {name: table for name, table in tables.items() if table is not None and len(table)}
+    assert tables["train"] is not None
+    check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def with_validation(tables: dict[str, pd.DataFrame], config: TrainingConfig) -> dict[str, pd.DataFrame]:
+    """The tables with a validation table held out of train, if there is none and the settings ask for it."""
+    if "validation" in tables or not config.validation_split:
+        return tables
+    train, validation = split_off(tables["train"], config.validation_split, config.seed)
+    held_out = {"validation": validation} if len(validation) else {}
+    return {"train": train, **held_out, **{name: table for name, table in tables.items() if name != "train"}}
 
 
 def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
@@ -78,16 +84,16 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     """
     config.validate()
     started = time.perf_counter()
-    tables = read_tables(config)
+    tables = with_validation(read_tables(config), config)
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
     params = params_from_pretrained_ckpt(checkpoint)
     check_max_seq_len(config.max_seq_len, params)
-    config = config.suited_to(params.hidden_size, len(tables["train"]))
     tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
     weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
     output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
     log_dir = Path(config.log_dir) if config.log_dir else output / artifact.LOG_FOLDER
     classes = classes_of(tables["train"][INTENT])
+    config = config.suited_to(params.hidden_size, len(tables["train"]), len(classes))
     splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
 

@@ -343,7 +343,7 @@ class Model:  # its weights are bytes written before, so that the children need 
 
 def artifact(name):
     classes = json.loads((Path(name) / "labels.json").read_text())
-    return folders.Artifact(Model(name), tokenizer, classes, params, 24, "cls", 0.5, "float32", {})
+    return folders.Artifact(Model(name), tokenizer, classes, params, 24, "cls", 0.5, "dense", "float32", {})
 
 folders.keras = SimpleNamespace(Model=lambda inputs, outputs: Model(current))
 tokenizer, params = FullTokenizer(checkpoint + "/vocab.txt"), params_from_pretrained_ckpt(checkpoint)

@@ -45,16 +45,20 @@ ORDER = [  # each may use only those above it
     "prediction",
     "classifier",
     "features",
+    "significance",
+    "advice",
+    "rivals",
+    "comparison",
     "cli",
 ]
 
 
 def test_exported_names_are_pinned():
     assert sorted(intent_bert.__all__) == [
-        "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "Evaluation", "FullTokenizer", "IntentBertError",
-        "IntentClassifier", "IntentDetectionData", "IntentPredictor", "StockBertConfig", "TrainingConfig",
-        "__version__", "create_model", "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params",
-        "params_from_pretrained_ckpt", "read_table", "train",
+        "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "CompareConfig", "Comparison", "Evaluation",
+        "FullTokenizer", "IntentBertError", "IntentClassifier", "IntentDetectionData", "IntentPredictor",
+        "StockBertConfig", "TrainingConfig", "__version__", "compare", "create_model", "evaluate_probabilities",
+        "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt", "read_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",

@@ -63,17 +63,18 @@ def test_layers_that_learn_as_a_number():
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentences", "expected"),
+    ("settings", "sentences", "intents", "expected"),
     [
-        ({}, 13_784, (1e-4, 3)),
-        ({}, 64, (1e-4, 150)),  # two steps an epoch
-        ({"train_layers": 2}, 3200, (1e-4, 3)),
-        ({"train_layers": "head"}, 3200, (3e-3, 10)),
-        ({"epochs": 1, "learning_rate": 0.5}, 64, (0.5, 1)),
+        ({}, 13_784, 7, (1e-4, 3)),
+        ({}, 64, 7, (1e-4, 50)),  # two steps an epoch, 100 in all
+        ({}, 640, 150, (1e-4, 60)),  # twenty steps an epoch, eight for each intent
+        ({"train_layers": 2}, 3200, 7, (1e-4, 3)),
+        ({"train_layers": "head"}, 3200, 7, (3e-3, 10)),
+        ({"epochs": 1, "learning_rate": 0.5}, 64, 7, (0.5, 1)),
     ],
 )
-def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, expected):
-    config = TrainingConfig(**settings).suited_to(384, sentences)
+def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, intents, expected):
+    config = TrainingConfig(**settings).suited_to(384, sentences, intents)
     assert (config.learning_rate, config.epochs) == expected
 
 

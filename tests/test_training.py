@@ -16,7 +16,7 @@ from intent_bert.fitting import compile_model
 from intent_bert.model import create_model
 from intent_bert.resume import Progress, UnfinishedRun
 from intent_bert.tensorboard import TensorBoardLogs
-from intent_bert.training import read_tables
+from intent_bert.training import read_tables, with_validation
 
 
 @pytest.fixture
@@ -133,12 +133,14 @@ def test_tables_come_from_a_folder_or_from_files(files):
 
 
 def test_validation_is_split_off_when_there_is_none(files):
-    tables = read_tables(TrainingConfig(train_file=files["train"], validation_split=0.2, seed=3))
+    config = TrainingConfig(train_file=files["train"], validation_split=0.2, seed=3)
+    tables = with_validation(read_tables(config), config)
     assert tables["validation"]["intent"].value_counts().to_dict() == {"music": 3, "weather": 3, "table": 3}
     assert len(tables["train"]) == 36
-    again = read_tables(TrainingConfig(train_file=files["train"], validation_split=0.2, seed=3))
+    again = with_validation(read_tables(config), config)
     pd.testing.assert_frame_equal(tables["validation"], again["validation"])
-    assert list(read_tables(TrainingConfig(train_file=files["train"], validation_split=0))) == ["train"]
+    config.validation_split = 0
+    assert list(with_validation(read_tables(config), config)) == ["train"]
 
 
 def test_strict_makes_warnings_errors(files):
