@@ -152,8 +152,8 @@ def compare(config: CompareConfig) -> Comparison:
     rivals = chosen(config.methods)
     tables = read_tables(config)
     split = _Split.of(tables, config)
-    if config.checkpoint and any(rival.family in ("frozen", "tuned") for rival in rivals):
-        shared_encoder(config.checkpoint, config.do_lower_case)  # a wrong name is told now
+    if any(rival.family in ("frozen", "tuned") for rival in rivals):
+        bert_features(config, "cls").fit(split.texts[:1])  # a wrong checkpoint or length is told now
     folder = _open_folder(config, split)
     sizes = [ALL if size is None else str(size) for size in config.sizes_asked()]
     plan = [(size, rival) for size in sizes for rival in rivals]
@@ -324,7 +324,7 @@ def _open_folder(config: CompareConfig, split: _Split) -> Path:
         found = json.loads(state.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"can't write to {folder}: {error.strerror}") from None
-    except ValueError:
+    except (json.JSONDecodeError, UnicodeDecodeError):
         raise SettingsError(f"{state} is damaged: delete {folder} to start from the beginning") from None
     changed = [name for name, value in settings.items() if found.get(name) != value]
     if changed:

@@ -164,7 +164,7 @@ def intent_f1_figure(per_intent: pd.DataFrame) -> "Figure":
     order = per_intent.mean(axis=1).sort_values(kind="stable").index
     shown = per_intent.loc[order[:INTENTS_SHOWN]]
     columns = len(shown.columns)
-    size = (3.5 + 0.6 * columns, 1.8 + 0.24 * len(shown))
+    size = (4 + 0.6 * columns, 2.4 + 0.24 * len(shown))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shown, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
