@@ -182,7 +182,7 @@ def test_a_folder_of_something_else_is_refused(config, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "letter.txt").write_text("dear")
-    with pytest.raises(IntentBertError, match=r"other holds other things \(letter\.txt\): name a new folder"):
+    with pytest.raises(IntentBertError, match=r"other: it holds other things \(letter\.txt\); name a new"):
         compare(config(output_dir=str(other)))
     assert [path.name for path in other.iterdir()] == ["letter.txt"]
     compare(config(methods="majority"))
