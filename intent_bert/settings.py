@@ -45,8 +45,7 @@ class DataSettings:
 
     data: str | None = _setting(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
     train_file: str | None = _setting(None, "a table to train on, in place of --data (csv, tsv, jsonl, parquet)")
-    validation_file: str | None = _setting(None, "a table to choose the best epoch on")
-    test_file: str | None = _setting(None, "a table to report on at the end")
+    test_file: str | None = _setting(None, "a table to judge on at the end")
     text_column: str = _setting(TEXT, "the column with the sentences")
     label_column: str = _setting(INTENT, "the column with the intents")
     strict: bool = _setting(False, "turn warnings about the data into errors")
@@ -70,6 +69,7 @@ class DataSettings:
 class TrainingConfig(DataSettings):
     """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
 
+    validation_file: str | None = _setting(None, "a table to choose the best epoch on")
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int | None = _setting(

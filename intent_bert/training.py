@@ -56,7 +56,7 @@ def read_tables(config: DataSettings) -> dict[str, pd.DataFrame]:
         tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     else:
         tables = {"train": read_table(str(config.train_file), *columns), "validation": None, "test": None}
-    for name, file in (("validation", config.validation_file), ("test", config.test_file)):
+    for name, file in (("validation", getattr(config, "validation_file", None)), ("test", config.test_file)):
         if file is not None:
             tables[name] = read_table(file, *columns)
     assert tables["train"] is not None

@@ -67,6 +67,46 @@ def test_train_reports_on_stdout_and_progresses_on_stderr(capsys, small_table, q
     assert settings | expected == settings
 
 
+@pytest.mark.parametrize("layers", ["1", "head"])
+def test_train_takes_heads_frozen_layers_and_class_weights(capsys, small_table, quick_checkpoint, tmp_path, layers):
+    small_table.to_csv(tmp_path / "table.csv", index=False)
+    code, _, err = run(
+        capsys, *TRAIN, "--train-file", tmp_path / "table.csv", "--checkpoint", quick_checkpoint, "--output-dir",
+        tmp_path / "model", "--head", "rnn", "--train-layers", layers, "--class-weight", "balanced",
+    )  # fmt: skip
+    assert code == 0, err
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["head"] == "rnn"
+    settings = {name: config["settings"][name] for name in ("head", "train_layers", "class_weight")}
+    assert settings == {"head": "rnn", "train_layers": layers, "class_weight": "balanced"}
+    assert run(capsys, "predict", tmp_path / "model", "play music")[0] == 0
+
+
+# --- compare -----------------------------------------------------------------------------------------------------
+
+
+def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, tiny_checkpoint, tmp_path):
+    small_table.to_csv(tmp_path / "table.csv", index=False)
+    command = ["compare", "--train-file", tmp_path / "table.csv", "--checkpoint", tiny_checkpoint, "--max-seq-len",
+               "48", "--output-dir", tmp_path / "out", "--methods"]  # fmt: skip
+    code, out, err = run(capsys, *command, "majority,tfidf-svm")
+    assert code == 0
+    head, *rows = [line.split() for line in out.splitlines()[:3]]
+    assert head == ["method", "accuracy", "95", "%", "p", "macro", "F1", "train", "s", "ms/sentence", "MB"]
+    assert [row[0] for row in rows] == ["majority", "tfidf-svm"]
+    assert "No method with BERT was run" in out
+    assert f"tables and pictures  {tmp_path / 'out'}" in out
+    assert "[2/2] tfidf-svm: TF-IDF + linear SVM ..." in err
+    code, out, err = run(capsys, *command, "majority,tfidf-svm,bert-cls-svm")
+    assert code == 0
+    assert "[3/3] bert-cls-svm" in err and "TF-IDF + linear SVM ..." not in err
+    kept = snapshot(tmp_path / "out")
+    code, out, err = run(capsys, *command, "majority", "--seed", "1")
+    assert (code, out) == (2, "")
+    assert "holds a comparison with seed=0, not 1" in err.splitlines()[-1]
+    assert snapshot(tmp_path / "out") == kept
+
+
 # --- evaluate ----------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +481,10 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
         (["predict", "MODEL", "--input", "no.csv"], "no such file: no.csv"),
         (["predict", "MODEL", "--input", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),
         (["predict", "MODEL", "--input", "train.csv", "--text-column", "x"], "train.csv has no column 'x'; it has: te"),
+        (["compare", "--data", "sample", "--methods", "svm"], "unknown method 'svm': did you mean"),
+        (["compare", "--data", "sample", "--sizes", "few"], "sizes must be numbers above 0, or all, separated by comm"),
+        (["compare", "--train-file", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),
+        (["compare", "--methods", "majority"], "say what to train on: either --data NAME or --train-file FILE"),
         (["datasets", "busy"], "busy should hold a train file (train.csv|tsv|jsonl|parquet), but has none"),
         (["datasets", "sample", "--plot", "no/counts.png"], "can't draw into no/counts.png: "),
         (["datasets", "sample", "--plot", "counts.xyz"], "can't draw into counts.xyz: "),

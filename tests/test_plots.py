@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intent_bert.plots import confusion_figure, intent_counts_figure, png_bytes, save_figure
+from intent_bert.plots import (
+    confusion_figure,
+    cost_figure,
+    intent_counts_figure,
+    intent_f1_figure,
+    learning_curve_figure,
+    png_bytes,
+    save_figure,
+)
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -69,3 +77,49 @@ def test_texts_per_intent(tmp_path):
     assert (width, height) == (960, 300)
     many = pd.DataFrame({"text": [str(n) for n in range(150)], "intent": [f"intent {n}" for n in range(150)]})
     assert 3000 < size_of(png_bytes(intent_counts_figure({"train": many})))[1] < 6000
+
+
+# --- methods -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compared() -> pd.DataFrame:
+    rows = [
+        ("majority", "floor", "10", 0.1), ("tfidf-svm", "words", "10", 0.6), ("fine-tuning", "tuned", "10", 0.8),
+        ("majority", "floor", "all", 0.1), ("tfidf-svm", "words", "all", 0.85), ("fine-tuning", "tuned", "all", 0.95),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["method", "family", "size", "accuracy"])
+    costs = {"train_seconds": [0.01, 1.0, 100.0] * 2, "ms_per_sentence": [0.001, 0.02, 3.0] * 2}
+    rows_in_train = {"train_rows": [70] * 3 + [7000] * 3}
+    return table.assign(low=table["accuracy"] - 0.05, high=table["accuracy"] + 0.05, **costs, **rows_in_train)
+
+
+def test_cost_names_every_method_but_the_floor(compared):
+    figure = cost_figure(compared[compared["size"] == "all"])
+    for axes in figure.axes:
+        assert sorted(text.get_text() for text in axes.texts) == ["fine-tuning", "tfidf-svm"]
+        assert axes.get_xscale() == "log"
+    only_floor = cost_figure(compared[compared["family"] == "floor"].iloc[:1])
+    assert [text.get_text() for text in only_floor.axes[0].texts] == ["majority"]
+    png_bytes(figure)
+
+
+def test_learning_curves_have_a_line_for_each_method(compared):
+    (axes,) = learning_curve_figure(compared).axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert set(lines) == {"tfidf-svm", "fine-tuning"}
+    np.testing.assert_allclose(lines["tfidf-svm"].get_xydata(), [(70, 60), (7000, 85)])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["70\n(10 per intent)", "7,000\n(all)"]
+
+
+@pytest.mark.parametrize("intents", [3, 150])
+def test_f1_by_intent_shows_the_hardest(intents):
+    per_intent = pd.DataFrame(
+        {"one": np.linspace(1, 0, intents), "other": np.linspace(1, 0, intents)},
+        index=[f"intent {number}" for number in range(intents)],
+    )
+    (axes,) = intent_f1_figure(per_intent).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == [f"intent {number}" for number in reversed(range(intents))][:40]
+    assert axes.texts[0].get_text() == "0.00"
+    assert ("the hardest 40 of 150" in axes.get_title()) == (intents == 150)
