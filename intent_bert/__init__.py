@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from intent_bert.prediction import Answer, IntentPredictor
     from intent_bert.settings import TrainingConfig
     from intent_bert.training import train
+    from intent_bert.word_vectors import WordVectorTransformer
 
 _HOMES = {
     "BertConfig": "bert",
@@ -44,6 +45,7 @@ _HOMES = {
     "IntentDetectionData": "data",
     "IntentPredictor": "prediction",
     "TrainingConfig": "settings",
+    "WordVectorTransformer": "word_vectors",
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
     "read_table": "data",
@@ -62,6 +64,7 @@ __all__ = [
     "IntentPredictor",
     "StockBertConfig",
     "TrainingConfig",
+    "WordVectorTransformer",
     "__version__",
     "create_model",
     "evaluate_probabilities",

@@ -44,6 +44,7 @@ ORDER = [  # each may use only those above it
     "prediction",
     "classifier",
     "features",
+    "word_vectors",
     "cli",
 ]
 
@@ -52,8 +53,8 @@ def test_exported_names_are_pinned():
     assert sorted(intent_bert.__all__) == [
         "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "Evaluation", "FullTokenizer", "IntentBertError",
         "IntentClassifier", "IntentDetectionData", "IntentPredictor", "StockBertConfig", "TrainingConfig",
-        "__version__", "create_model", "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params",
-        "params_from_pretrained_ckpt", "read_table", "train",
+        "WordVectorTransformer", "__version__", "create_model", "evaluate_probabilities", "load_stock_weights",
+        "map_stock_config_to_params", "params_from_pretrained_ckpt", "read_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",
@@ -146,7 +147,7 @@ def test_docstring_examples_run(real_checkpoint):
 
 # --- what an import costs ----------------------------------------------------------------------------------------
 
-HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers", "requests", "h5py")
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers", "requests", "h5py", "gensim")
 
 
 @pytest.mark.parametrize(
