@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from intent_bert.prediction import Answer, IntentPredictor
     from intent_bert.settings import CompareConfig, TrainingConfig
     from intent_bert.training import train
+    from intent_bert.word_vectors import WordVectorTransformer
 
 _HOMES = {
     "BertConfig": "bert",
@@ -48,6 +49,7 @@ _HOMES = {
     "IntentPredictor": "prediction",
     "TrainingConfig": "settings",
     "compare": "comparison",
+    "WordVectorTransformer": "word_vectors",
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
     "read_table": "data",
@@ -68,6 +70,7 @@ __all__ = [
     "IntentPredictor",
     "StockBertConfig",
     "TrainingConfig",
+    "WordVectorTransformer",
     "__version__",
     "compare",
     "create_model",

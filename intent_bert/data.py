@@ -1,6 +1,7 @@
 """From a table of sentences and intents to checked rows, and from rows to batches of ids.
 
     read_table            csv, tsv, jsonl, parquet, DataFrame or (texts, labels) -> columns text, intent
+    check_texts           a list of texts as scikit-learn hands it over -> a list of strings
     check_tables          everything that can be wrong with the rows, told before anything slow starts
     IntentDetectionData   the tutorial's preprocessor: tables -> padded ids and label numbers
     bucketed_batches      shuffled batches of sentences of about the same length
@@ -13,7 +14,7 @@ models.
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from os import PathLike
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_table(source: Source, text_column: str = TEXT, label_column: str | None
     table = pd.DataFrame({new: frame[old] for old, new in columns.items()}, index=frame.index).astype(object)
     if table.empty:
         raise DataError(f"{name} is empty: expected at least one row under the header")
-    table[TEXT] = _check_texts(table[TEXT], name, text_column)
+    table[TEXT] = _check_sentences(table[TEXT], name, text_column)
     if label_column:
         table[INTENT] = _check_labels(table[INTENT], name, label_column)
     table.attrs["source"] = name
@@ -190,7 +191,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _check_texts(texts: pd.Series, name: str, column: str) -> list[str]:
+def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:
     for row, text in texts.items():
         if _is_missing(text):
             raise DataError(f"{name}, row {row}, column {column!r}: the text is empty; fill it in or delete the row")
@@ -222,6 +223,26 @@ def _is_missing(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def check_texts(X: Any) -> list[str]:
+    """The texts as a list, each of them known to be a string.
+
+    Raises:
+        DataError: a bare string, a table, or something that is no text, with its row.
+    """
+    if isinstance(X, (str, bytes)):
+        raise DataError("expected a list of texts, got a single string: put it in a list")
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) != 1:
+        raise DataError(f"expected one column of texts, got {type(X).__name__} of shape {shape}: choose a column")
+    if not isinstance(X, Iterable):
+        raise DataError(f"expected a list of texts, got {type(X).__name__}")
+    texts = list(X)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"expected texts, found {text!r} in row {row} (counted from 0): fill it in or drop the row")
+    return texts
 
 
 # --- checking ----------------------------------------------------------------------------------------------------

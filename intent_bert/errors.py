@@ -3,7 +3,7 @@
     IntentBertError             a mistake or a missing thing that the user can mend
     ├── SettingsError           a setting, an argument or a name that does not fit
     ├── DataError               a table, a text or a label
-    ├── CheckpointError         a pretrained checkpoint: its files, config or weights
+    ├── CheckpointError         a pretrained checkpoint: its files, config or weights; a file of word vectors
     ├── DownloadError           something that could not be fetched or did not verify
     └── ModelFolderError        a folder with a trained model: reading or writing it
 
@@ -26,7 +26,7 @@ class DataError(IntentBertError):
 
 
 class CheckpointError(IntentBertError):
-    """A pretrained checkpoint whose files, config or weights are missing, damaged or contradictory."""
+    """A pretrained checkpoint, or a file of word vectors, that is missing something, damaged or contradictory."""
 
 
 class DownloadError(IntentBertError):

@@ -34,7 +34,8 @@ from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.layers import BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.data import check_texts
+from intent_bert.errors import SettingsError
 from intent_bert.model import TokenPooling, check_max_seq_len, predict_in_batches
 from intent_bert.settings import POOLINGS
 
@@ -179,26 +180,6 @@ class BertTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def check_texts(X: Any) -> list[str]:
-    """The texts as a list, each of them known to be a string.
-
-    Raises:
-        DataError: a bare string, a table, or something that is no text, with its row.
-    """
-    if isinstance(X, (str, bytes)):
-        raise DataError("expected a list of texts, got a single string: put it in a list")
-    shape = getattr(X, "shape", None)
-    if shape is not None and len(shape) != 1:
-        raise DataError(f"expected one column of texts, got {type(X).__name__} of shape {shape}: choose a column")
-    if not isinstance(X, Iterable):
-        raise DataError(f"expected a list of texts, got {type(X).__name__}")
-    texts = list(X)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"expected texts, found {text!r} in row {row} (counted from 0): fill it in or drop the row")
-    return texts
 
 
 def _joins_four(pooling: Pooling) -> bool:

@@ -49,6 +49,7 @@ ORDER = [  # each may use only those above it
     "advice",
     "rivals",
     "comparison",
+    "word_vectors",
     "cli",
 ]
 
@@ -57,8 +58,9 @@ def test_exported_names_are_pinned():
     assert sorted(intent_bert.__all__) == [
         "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "CompareConfig", "Comparison", "Evaluation",
         "FullTokenizer", "IntentBertError", "IntentClassifier", "IntentDetectionData", "IntentPredictor",
-        "StockBertConfig", "TrainingConfig", "__version__", "compare", "create_model", "evaluate_probabilities",
-        "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt", "read_table", "train",
+        "StockBertConfig", "TrainingConfig", "WordVectorTransformer", "__version__", "compare", "create_model",
+        "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt",
+        "read_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",
@@ -151,7 +153,7 @@ def test_docstring_examples_run(real_checkpoint):
 
 # --- what an import costs ----------------------------------------------------------------------------------------
 
-HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers", "requests", "h5py")
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers", "requests", "h5py", "gensim")
 
 
 @pytest.mark.parametrize(
