@@ -142,7 +142,7 @@ def learning_curve_figure(table: pd.DataFrame) -> "Figure":
         axes.plot(part["train_rows"], 100 * part["accuracy"], style, color=colour, ms=5, label=method)
         axes.fill_between(part["train_rows"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.08, lw=0)
     sizes = table.drop_duplicates("size")
-    shown = ["(all)" if size == "all" else f"({size} per intent)" for size in sizes["size"]]
+    shown = ["(all)" if size == "all" else f"({size} per intent)" for size in sizes["size"].tolist()]
     names = [f"{int(rows):,}\n{size}" for rows, size in zip(sizes["train_rows"], shown, strict=True)]
     axes.set_xscale("log")
     axes.set_xticks(sizes["train_rows"], names, fontsize=8)

@@ -45,11 +45,11 @@ ORDER = [  # each may use only those above it
     "prediction",
     "classifier",
     "features",
+    "word_vectors",
     "significance",
     "advice",
     "rivals",
     "comparison",
-    "word_vectors",
     "cli",
 ]
 
