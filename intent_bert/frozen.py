@@ -123,7 +123,8 @@ def _upper_model(model: keras.Model, bert: BertModelLayer, kept: list[int]) -> k
     outputs = dict(zip(kept, states, strict=True))
     attention_bias = attention_bias_of(ops.not_equal(ids, 0))
     for number in range(bert.frozen_layers, bert.config.num_layers):
-        outputs[number + 1] = bert.encoder_layers[number](outputs[number], attention_bias)
+        first_only = bert.is_cut_to_first(number)
+        outputs[number + 1] = bert.encoder_layers[number](outputs[number], attention_bias, first_only=first_only)
     indexes = bert.config.out_layer_ndxs
     hidden = [outputs[index % bert.config.num_layers + 1] for index in ([-1] if indexes is None else indexes)]
     encoded = bert.output if isinstance(bert.output, list) else [bert.output]

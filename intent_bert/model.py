@@ -146,8 +146,14 @@ def build_model(
             raise SettingsError(f"pooling {pooling!r} needs four layers, the checkpoint has {params.num_layers}")
         params.out_layer_ndxs = _LAST_FOUR
     input_ids = keras.Input((None,), dtype="int32", name="input_ids")  # (B, T)
-    bert = BertModelLayer.from_params(params, name="bert", train_layers=trained_layers(train_layers), dtype=dtype)
-    hidden_states = bert(input_ids)  # (B, T, H)
+    bert = BertModelLayer.from_params(
+        params,
+        name="bert",
+        train_layers=trained_layers(train_layers),
+        first_only=pooling == "cls" and head != "rnn",
+        dtype=dtype,
+    )
+    hidden_states = bert(input_ids)  # (B, T, H), or (B, 1, H) where nothing reads more
     bert.apply_adapter_freeze()
     if head == "rnn":
         rnn = keras.layers.Bidirectional(keras.layers.LSTM(RNN_UNITS, dtype=dtype), name="rnn", dtype=dtype)

@@ -170,8 +170,8 @@ def intent_f1_figure(per_intent: pd.DataFrame) -> "Figure":
     axes.imshow(shown, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(columns), shown.columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(shown)), shown.index, fontsize=8)
-    for row, column in np.ndindex(shown.shape):
-        axes.text(column, row, f"{shown.iat[row, column]:.2f}", ha="center", va="center", fontsize=7)
+    for (row, column), f1 in np.ndenumerate(shown.to_numpy()):
+        axes.text(column, row, f"{f1:.2f}", ha="center", va="center", fontsize=7)
     hardest = f", the hardest {len(shown)} of {len(per_intent)}" if len(shown) < len(per_intent) else ""
     axes.set_title(f"F1 by intent{hardest}", fontsize=10)
     return figure

@@ -61,7 +61,8 @@ def test_training_the_upper_part_is_training_the_whole(tiny_checkpoint, sentence
     fine_tune(cut, sentences, None, CLASSES, config, progress=False)
     trainable = {weight.path for weight in cut.trainable_weights}
     for expected, weight in zip(whole.weights, cut.weights, strict=True):
-        np.testing.assert_allclose(weight, expected, atol=2e-5, err_msg=weight.path)
+        rough = 1e-3 if weight.path.endswith("key/bias") else 2e-5  # its gradient is 0 but for rounding
+        np.testing.assert_allclose(weight, expected, atol=rough, err_msg=weight.path)
         changed = not np.array_equal(weight.numpy(), before[weight.path])
         assert changed == (weight.path in trainable), weight.path
     assert 0 < len(trainable) < len(cut.weights)

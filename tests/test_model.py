@@ -147,6 +147,25 @@ def test_adapters_leave_only_themselves_the_norms_and_the_head_to_train(quick_ch
     np.testing.assert_array_equal(model.get_layer("bert").embeddings.word_embeddings.numpy(), before)
 
 
+def test_the_last_layer_computes_cls_alone_and_answers_the_same(tiny_checkpoint):
+    keras.utils.set_random_seed(0)
+    short = create_model(32, tiny_checkpoint, 3)
+    bert = short.get_layer("bert")
+    assert bert.first_only and bert.output.shape == (None, 1, 32)
+    bert.first_only = False  # traced anew below
+    ids = pad(SENTENCES)
+    whole = keras.Model(short.input, short.get_layer("intent").output)
+    hidden = bert(ids)
+    assert hidden.shape == (3, 5, 32)
+    expected = short.get_layer("intent")(short.get_layer("logits")(short.get_layer("dense")(hidden[:, 0])))
+    bert.first_only = True
+    assert bert(ids).shape == (3, 1, 32)
+    np.testing.assert_allclose(bert(ids)[:, 0], hidden[:, 0], atol=1e-6)
+    np.testing.assert_allclose(whole(ids), expected, atol=1e-6)
+    assert not create_model(32, tiny_checkpoint, 3, pooling="mean").get_layer("bert").first_only
+    assert not create_model(32, tiny_checkpoint, 3, head="rnn").get_layer("bert").first_only
+
+
 @pytest.mark.parametrize("head", ["linear", "rnn"])
 def test_the_other_heads_ignore_padding_and_stand_where_they_should(quick_checkpoint, head):
     keras.utils.set_random_seed(0)

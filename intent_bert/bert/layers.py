@@ -114,7 +114,10 @@ class BertEmbeddings(_BertPart):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class BertSelfAttention(_BertPart):
-    """Scaled dot-product attention of N heads: (B, T, H) -> (B, T, H), before the output projection."""
+    """Scaled dot-product attention of N heads: (B, T, H) -> (B, T, H), before the output projection.
+
+    With ``first_only`` the answer is that of the first token, (B, 1, H), for which only one query is asked.
+    """
 
     def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
@@ -126,22 +129,22 @@ class BertSelfAttention(_BertPart):
         for projection in (self.query, self.key, self.value):
             projection.build(input_shape)
 
-    def call(self, x: Any, attention_bias: Any, training: bool | None = None) -> Any:
+    def call(self, x: Any, attention_bias: Any, first_only: bool = False, training: bool | None = None) -> Any:
         heads, size = self.config.num_heads, self.config.hidden_size // self.config.num_heads
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
 
-        def split(projected: Any) -> Any:  # (B, T, H) -> (B, N, T, D)
+        def split(projected: Any, length: Any = length) -> Any:  # (B, T, H) -> (B, N, T, D)
             return ops.transpose(ops.reshape(projected, (batch, length, heads, size)), (0, 2, 1, 3))
 
-        query = split(self.query(x)) * ops.cast(1 / math.sqrt(size), self.compute_dtype)
+        asked = 1 if first_only else length
+        query = split(self.query(x[:, :1] if first_only else x), asked) * ops.cast(
+            1 / math.sqrt(size), self.compute_dtype
+        )
         scores = ops.matmul(query, ops.transpose(split(self.key(x)), (0, 1, 3, 2)))  # (B, N, T, T)
         scores = ops.cast(scores, "float32") + ops.cast(attention_bias, "float32")
         probabilities = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
         context = ops.matmul(self.drop(probabilities, training=training), split(self.value(x)))  # (B, N, T, D)
-        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, length, heads * size))
-
-    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
-        return tuple(input_shape)
+        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, asked, heads * size))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -180,7 +183,11 @@ class BertProjection(_BertPart):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class BertEncoderLayer(_BertPart):
-    """One transformer layer, normalised after each half: (B, T, H) -> (B, T, H)."""
+    """One transformer layer, normalised after each half: (B, T, H) -> (B, T, H).
+
+    With ``first_only`` it computes the first token alone, (B, 1, H): all that is left to do once nothing above reads
+    the others.
+    """
 
     def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
@@ -197,13 +204,10 @@ class BertEncoderLayer(_BertPart):
         self.intermediate.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.config.intermediate_size))
 
-    def call(self, x: Any, attention_bias: Any, training: bool | None = None) -> Any:
-        attended = self.attention(x, attention_bias, training=training)
-        x = self.attention_output(attended, x, training=training)  # (B, T, H)
+    def call(self, x: Any, attention_bias: Any, first_only: bool = False, training: bool | None = None) -> Any:
+        attended = self.attention(x, attention_bias, first_only=first_only, training=training)
+        x = self.attention_output(attended, x[:, :1] if first_only else x, training=training)  # (B, T, H)
         return self.output_projection(self.intermediate(x), x, training=training)  # (B, T, I) -> (B, T, H)
-
-    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
-        return tuple(input_shape)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -219,6 +223,8 @@ class BertModelLayer(_BertPart):
         config: a ``BertConfig``, as ``params_from_pretrained_ckpt(folder)`` gives it.
         train_layers: only this many of the last layers learn (0 to ``num_layers``); the embeddings and the layers below
             are frozen: no gradient, and no dropout either. None: everything learns.
+        first_only: the last layer computes the first token, [CLS], alone: (B, 1, H), the same numbers for less work.
+            ``config.out_layer_ndxs`` asks for whole layers and wins.
 
     Raises:
         SettingsError: more tokens than ``max_position_embeddings`` (checked on building and where the length is
@@ -234,6 +240,7 @@ class BertModelLayer(_BertPart):
         config: BertConfig | dict[str, Any],
         adapter_freeze: bool = False,
         train_layers: int | None = None,
+        first_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(config, **kwargs)
@@ -241,7 +248,7 @@ class BertModelLayer(_BertPart):
         self.adapter_freeze = adapter_freeze  # so that a saved model comes back as frozen as it was
         if train_layers is not None and not 0 <= train_layers <= c.num_layers:
             raise SettingsError(f"train_layers must be 0 to {c.num_layers} for this encoder, not {train_layers}")
-        self.train_layers = train_layers
+        self.train_layers, self.first_only = train_layers, first_only
         self.frozen_layers = 0 if train_layers is None else c.num_layers - train_layers
         self.embeddings = BertEmbeddings(c, dtype=self.dtype_policy, name="embeddings")
         self.encoder_layers = [
@@ -276,14 +283,21 @@ class BertModelLayer(_BertPart):
         x = self.embeddings(input_ids, token_type_ids, training=training if self.train_layers is None else False)
         outputs = []
         for index, layer in enumerate(self.encoder_layers):
-            x = layer(x, attention_bias, training=training if index >= self.frozen_layers else False)
+            learning = training if index >= self.frozen_layers else False
+            x = layer(x, attention_bias, first_only=self.is_cut_to_first(index), training=learning)
             outputs.append(x)
         indexes = self.config.out_layer_ndxs
         return x if indexes is None else [outputs[index] for index in indexes]
 
+    def is_cut_to_first(self, index: int) -> bool:
+        """Whether this layer computes the first token alone."""
+        return self.first_only and self.config.out_layer_ndxs is None and index == self.config.num_layers - 1
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         ids_shape = input_shape[0] if _is_pair(input_shape) else input_shape
         hidden = (*ids_shape, self.config.hidden_size)
+        if self.is_cut_to_first(self.config.num_layers - 1):
+            return _first(hidden)
         indexes = self.config.out_layer_ndxs
         return hidden if indexes is None else [hidden for _ in indexes]
 
@@ -300,7 +314,8 @@ class BertModelLayer(_BertPart):
                 part.trainable = False
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "adapter_freeze": self.adapter_freeze, "train_layers": self.train_layers}
+        own = {name: getattr(self, name) for name in ("adapter_freeze", "train_layers", "first_only")}
+        return {**super().get_config(), **own}
 
     def _check_length(self, length: int | None) -> None:
         limit = self.config.max_position_embeddings
@@ -311,3 +326,8 @@ class BertModelLayer(_BertPart):
 def _is_pair(input_shape: Sequence) -> bool:
     """Whether this is the shape of [input_ids, token_type_ids] rather than of input_ids."""
     return len(input_shape) > 0 and isinstance(input_shape[0], (list, tuple))
+
+
+def _first(shape: Sequence) -> tuple:
+    """(B, T, H) -> (B, 1, H)."""
+    return (shape[0], 1, shape[2])
