@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from intent_bert.classifier import IntentClassifier
     from intent_bert.comparison import Comparison, compare
-    from intent_bert.data import IntentDetectionData, read_table
+    from intent_bert.data import IntentDetectionData, read_table, split_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
     from intent_bert.features import BertTransformer
@@ -53,6 +53,7 @@ _HOMES = {
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
     "read_table": "data",
+    "split_table": "data",
     "train": "training",
 }
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",
     "read_table",
+    "split_table",
     "train",
 ]
 

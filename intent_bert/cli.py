@@ -19,7 +19,7 @@ from typing import Any, NoReturn, get_args
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
 from intent_bert.rivals import LADDER, RIVALS
-from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
+from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig, check_seed
 
 logger = logging.getLogger("intent_bert")
 
@@ -118,6 +118,13 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
     _add_columns(command)
     command.add_argument("--plot", metavar="FILE", help="also draw them into this picture (.png, .pdf or .svg)")
+
+    command = _command(commands, "split", "split a table into train, validation and test tables", _run_split)
+    command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
+    command.add_argument("output_dir", metavar="OUTPUT_DIR", help="a new folder, for --data")
+    command.add_argument("--shares", default="70,15,15", help="of train, validation and test, or of train and test")
+    command.add_argument("--seed", type=int, default=0, help="which rows go where")
+    _add_columns(command)
 
     command = _command(commands, "convert", "write a checkpoint in the other layout", _run_convert)
     command.add_argument("source", metavar="SOURCE", help="a known checkpoint or a folder")
@@ -360,6 +367,29 @@ def _run_datasets(options: argparse.Namespace) -> None:
         except (OSError, ValueError) as error:
             raise SettingsError(f"can't draw into {options.plot}: {str(error).splitlines()[0]}") from None
         logger.info("drawn in %s", options.plot)
+
+
+def _run_split(options: argparse.Namespace) -> None:
+    from intent_bert.data import read_table, split_table
+    from intent_bert.folders import atomic_folder
+
+    try:
+        shares = [float(share) for share in options.shares.split(",")]
+    except ValueError:
+        raise SettingsError(f"expected shares such as 70,15,15, not {options.shares!r}") from None
+    check_seed(options.seed)
+    destination = Path(options.output_dir)
+    if destination.exists():
+        raise SettingsError(f"won't write to {destination}: it is there already; name a new folder")
+    parts = split_table(read_table(options.file, options.text_column, options.label_column), shares, options.seed)
+    names = ("train", "validation", "test") if len(parts) == 3 else ("train", "test")
+    with atomic_folder(destination) as work:
+        for name, part in zip(names, parts, strict=True):
+            if part.empty:
+                raise DataError(f"{options.file} has too few sentences for a {name} table: take other shares")
+            part.to_csv(work / f"{name}.csv", index=False)
+    for name, part in zip(names, parts, strict=True):
+        print(f"{name:<10} {len(part):>7} rows  {destination / f'{name}.csv'}")
 
 
 def _run_convert(options: argparse.Namespace) -> None:

@@ -362,6 +362,35 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
     return table[~second], table[second]
 
 
+def split_table(
+    table: pd.DataFrame, shares: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
+) -> tuple[pd.DataFrame, ...]:
+    """Split a table into train, validation and test, with about these shares of every intent (stratified, seeded).
+
+    Built on ``split_off``: all rows of one text go to the same part, a text under two intents and an intent's only
+    text to train. An intent of two texts is in train and test.
+
+    Args:
+        table: columns ``text`` and ``intent``, as ``read_table`` gives it.
+        shares: of train, validation and test, or of train and test alone; only their ratio counts.
+
+    Raises:
+        SettingsError: not two or three shares, or one that isn't above 0.
+
+    >>> table = pd.DataFrame({"text": list("abcdefghij"), "intent": ["x", "y"] * 5})
+    >>> [len(part) for part in split_table(table, (60, 20, 20))]
+    [6, 2, 2]
+    """
+    if len(shares) not in (2, 3) or not all(0 < share < float("inf") for share in shares):
+        raise SettingsError(f"expected two or three shares above 0, such as 70, 15, 15, not {list(shares)}")
+    total = sum(shares)
+    rest, test = split_off(table, shares[-1] / total, seed)
+    if len(shares) == 2:
+        return rest, test
+    train, validation = split_off(rest, shares[1] / (total - shares[2]), seed)
+    return train, validation, test
+
+
 # --- ids and batches -----------------------------------------------------------------------------------------------
 
 

@@ -107,6 +107,33 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     assert snapshot(tmp_path / "out") == kept
 
 
+# --- split -------------------------------------------------------------------------------------------------------
+
+
+def test_split_writes_tables_that_train_takes(capsys, small_table, tmp_path):
+    small_table.rename(columns={"text": "question"}).to_json(tmp_path / "q.jsonl", orient="records", lines=True)
+    command = ("split", tmp_path / "q.jsonl", tmp_path / "parts", "--text-column", "question", "--shares")
+    code, out, err = run(capsys, *command, "60,20,20")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: int(line.split()[1]) for line in out.splitlines()}
+    assert rows == {"train": 54, "validation": 18, "test": 18}
+    code, out, _ = run(capsys, "datasets", tmp_path / "parts")
+    assert code == 0 and "validation" in out
+    for shares, expected in (
+        ("60,20,20", "won't write to"), ("60;40", "expected shares such as 70,15,15, not '60;40'"),
+    ):  # fmt: skip
+        code, out, err = run(capsys, *command, shares)
+        assert (code, out) == (2, "") and expected in err
+    assert (
+        run(capsys, "split", tmp_path / "q.jsonl", tmp_path / "no", "--text-column", "question", "--shares", "9")[0]
+        == 2
+    )
+    (tmp_path / "few.csv").write_text("text,intent\na,b\nc,d\n")
+    code, _, err = run(capsys, "split", tmp_path / "few.csv", tmp_path / "no")
+    assert code == 2 and "has too few sentences for a validation table" in err
+    assert not (tmp_path / "no").exists()
+
+
 # --- evaluate ----------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from intent_bert.data import (
     pad,
     read_table,
     split_off,
+    split_table,
 )
 from intent_bert.errors import DataError, SettingsError
 
@@ -414,3 +415,35 @@ def test_the_real_snips_is_encoded_in_under_a_second(real_data, real_checkpoint)
     batches = bucketed_batches(ids, 32, np.random.default_rng(0))
     padded = sum(len(batch) * max(len(ids[row]) for row in batch) for batch in batches)
     assert padded <= 1.15 * sum(map(len, ids))
+
+
+# --- three parts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.15, 0.15), (70, 15, 15)])
+def test_a_table_is_split_in_three_with_every_intent_in_each(shares):
+    table = pd.DataFrame({"text": [f"text {n}" for n in range(400)], "intent": ["a"] * 200 + ["b"] * 100 + ["c"] * 100})
+    parts = split_table(table, shares, seed=1)
+    assert [part["intent"].value_counts().to_dict() for part in parts] == [
+        {"a": 140, "b": 70, "c": 70}, {"a": 30, "b": 15, "c": 15}, {"a": 30, "b": 15, "c": 15},
+    ]  # fmt: skip
+    assert sorted(pd.concat(parts).index) == list(table.index)
+    pd.testing.assert_frame_equal(parts[2], split_table(table, shares, seed=1)[2])
+    assert not parts[2].equals(split_table(table, shares, seed=2)[2])
+
+
+def test_repeated_texts_stay_together_and_rare_intents_in_train():
+    rows = [(f"text {n % 50}", "a") for n in range(100)] + [("only one", "rare"), ("first", "two"), ("second", "two")]
+    table = pd.DataFrame(rows, columns=["text", "intent"])
+    train, validation, test = split_table(table, (0.6, 0.2, 0.2))
+    for one, other in ((train, validation), (train, test), (validation, test)):
+        assert not set(one["text"]) & set(other["text"])
+    assert "only one" in set(train["text"])
+    assert {"two"} <= set(train["intent"]) & set(test["intent"])
+    assert [len(part) for part in split_table(table, (0.5, 0.5))] == [52, 51]
+
+
+@pytest.mark.parametrize("shares", [(1.0,), (0.7, 0.3, 0.0), (0.5, -0.1, 0.6), (1, 1, 1, 1), (float("nan"), 1)])
+def test_shares_that_cannot_be_meant(shares):
+    with pytest.raises(SettingsError, match=r"^expected two or three shares above 0, such as 70, 15, 15, not \["):
+        split_table(pd.DataFrame({"text": ["a"], "intent": ["b"]}), shares)

@@ -60,7 +60,7 @@ def test_exported_names_are_pinned():
         "FullTokenizer", "IntentBertError", "IntentClassifier", "IntentDetectionData", "IntentPredictor",
         "StockBertConfig", "TrainingConfig", "WordVectorTransformer", "__version__", "compare", "create_model",
         "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt",
-        "read_table", "train",
+        "read_table", "split_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",
