@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("intent_bert")
 
-SAMPLE_FOLDER = Path(__file__).parent / "data_files" / "sample"
+SHIPPED = Path(__file__).parent / "data_files"
+SHIPPED_NAMES = ("sample", "sentiment")
 SUFFIXES = ("csv", "tsv", "jsonl", "parquet")
 STEMS = {"train": ("train",), "validation": ("validation", "valid", "dev"), "test": ("test",)}
 
@@ -91,6 +92,7 @@ _TUTORIAL = {  # file -> (id on Google Drive, rows)
 }
 NAMED = {  # name -> (what, licence)
     "sample": ("sentences of the seven SNIPS intents, written for this package", "CC0-1.0"),
+    "sentiment": ("390 short messages, positive, negative or neutral, written for this package", "CC0-1.0"),
     "snips": ("13,784 + 700 spoken commands, seven intents", "CC0-1.0"),
     "snips-tutorial": ("the same sentences as the tutorial splits them: 13,084 + 700 + 700", "CC0-1.0"),
 }
@@ -139,7 +141,7 @@ def known() -> list[KnownDataset]:
     """The named data sets, then every other folder of the data folder that has a train file."""
     listed = []
     for name, (what, licence) in NAMED.items():
-        folder = SAMPLE_FOLDER if name == "sample" else data_folder() / name
+        folder = (SHIPPED if name in SHIPPED_NAMES else data_folder()) / name
         listed.append(KnownDataset(name, what, str(folder) if _has_train(folder) else "not downloaded", licence))
     for folder in _own_folders():
         listed.append(KnownDataset(folder.name, "a folder of the data folder", str(folder), _licence(folder)))
@@ -148,8 +150,8 @@ def known() -> list[KnownDataset]:
 
 def download(name: str, *, force: bool = False) -> Path:
     """The folder of a data set that can be fetched, fetched now if it is not there yet or ``force`` asks for it."""
-    if name == "sample":
-        return SAMPLE_FOLDER
+    if name in SHIPPED_NAMES:
+        return SHIPPED / name
     if name not in NAMED:
         raise SettingsError(
             f"'{name}' is not a data set that can be downloaded: did you mean '{nearest(name, NAMED)}' "

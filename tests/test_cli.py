@@ -230,7 +230,7 @@ def test_datasets_are_listed_counted_and_drawn(capsys, tmp_path, monkeypatch, sm
     monkeypatch.setenv("INTENT_BERT_DATA", str(tmp_path / "data"))
     code, out, err = run(capsys, "datasets")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["sample", "snips", "snips-tutorial"]
+    assert [line.split()[0] for line in out.splitlines()] == ["sample", "sentiment", "snips", "snips-tutorial"]
     assert err == f"kept in {tmp_path / 'data'} (INTENT_BERT_DATA moves it)\n"
 
     folder = tmp_path / "mine"
@@ -260,10 +260,10 @@ def test_checkpoints_are_listed_with_size_and_licence(capsys, tmp_path, monkeypa
 
 
 def test_download_prints_the_folder(capsys, real_checkpoint):
-    from intent_bert.datasets import SAMPLE_FOLDER
+    from intent_bert.datasets import SHIPPED
 
     assert run(capsys, "download", "all-MiniLM-L6-v2") == (0, f"{real_checkpoint}\n", "")
-    assert run(capsys, "download", "sample") == (0, f"{SAMPLE_FOLDER}\n", "")
+    assert run(capsys, "download", "sample") == (0, f"{SHIPPED / 'sample'}\n", "")
 
 
 def test_convert_writes_the_other_layout(capsys, quick_checkpoint, tmp_path):

@@ -154,11 +154,11 @@ def test_a_folder_of_the_data_folder_goes_by_its_name(data: Path, monkeypatch: p
 
 def test_the_sample_ships_with_the_package() -> None:
     splits = load("sample")
-    assert (splits.name, splits.source) == ("sample", datasets.SAMPLE_FOLDER)
+    assert (splits.name, splits.source) == ("sample", datasets.SHIPPED / "sample")
     for table in (splits.train, splits.validation, splits.test):
         assert table is not None
         assert set(table["intent"]) == set(SNIPS_INTENTS)
-    assert download("sample") == datasets.SAMPLE_FOLDER
+    assert download("sample") == datasets.SHIPPED / "sample"
 
 
 # --- what a user may get wrong ---
@@ -198,8 +198,8 @@ def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
 
 def test_the_list(data: Path) -> None:
     listed = {dataset.name: dataset for dataset in known()}
-    assert list(listed) == ["sample", "snips", "snips-tutorial"]
-    assert listed["sample"].where == str(datasets.SAMPLE_FOLDER)
+    assert list(listed) == ["sample", "sentiment", "snips", "snips-tutorial"]
+    assert listed["sample"].where == str(datasets.SHIPPED / "sample")
     assert listed["snips"] == KnownDataset(
         "snips", "13,784 + 700 spoken commands, seven intents", "not downloaded", "CC0-1.0"
     )
@@ -209,7 +209,7 @@ def test_the_list(data: Path) -> None:
     (data / "alpha" / "SOURCE.txt").write_text("From: x\nLicence: CC BY 4.0 (LICENSE). Cite y.\n")
     (data / "zoo" / "LICENSE").touch()
     listed = {dataset.name: dataset for dataset in known()}
-    assert list(listed) == ["sample", "snips", "snips-tutorial", "alpha", "zoo"]
+    assert list(listed) == ["sample", "sentiment", "snips", "snips-tutorial", "alpha", "zoo"]
     assert listed["snips"].where == str(data / "snips")
     assert listed["alpha"].licence == "CC BY 4.0"
     assert listed["zoo"].licence == "see LICENSE there"

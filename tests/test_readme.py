@@ -33,7 +33,7 @@ def small_world(
     renamed.to_csv(tmp_path / "questions.csv", index=False)
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("intent_bert.datasets.SAMPLE_FOLDER", tmp_path / "data" / "sample")
+    monkeypatch.setattr("intent_bert.datasets.SHIPPED", tmp_path / "data")
     return {
         "intent_bert/data_files/sample": "data/sample",
         'fetch("all-MiniLM-L6-v2")': f"Path({str(tiny_checkpoint)!r})",

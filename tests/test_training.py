@@ -281,3 +281,46 @@ def test_resuming_with_other_sentences_is_refused(files, quick_checkpoint, tmp_p
     with pytest.raises(SettingsError, match=r"had sentences=\w+, not \w+: resume it with the same settings"):
         train(config_of(**settings, epochs=1, resume=True), progress=False)
     assert sorted((tmp_path / "model" / "logs").iterdir()) == logs
+
+
+# --- other label sets --------------------------------------------------------------------------------------------
+
+FEELINGS = [
+    "anger", "boredom", "empty", "enthusiasm", "fun", "happiness", "hate", "love", "neutral", "relief", "sadness",
+    "surprise", "worry",
+]  # fmt: skip
+
+
+def words_for(label: str) -> list[str]:
+    """Three sentences of a label, told apart by its letters."""
+    spelt = " ".join(label)
+    return [f"{spelt} please", f"now {spelt}", f"play {spelt} for me"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns"),
+    [
+        (["positive", "negative", "neutral"], ("text", "intent")),
+        (FEELINGS, ("tweet", "feeling")),
+        ([f"intent {number}" for number in range(150)], ("question", "topic")),
+        ([True, False], ("text", "spam")),
+    ],
+    ids=["3", "13", "150", "bool"],
+)
+def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, tmp_path):
+    rows = [(text, label) for label in labels for text in words_for(str(label))]
+    pd.DataFrame(rows, columns=columns).to_json(tmp_path / "all.jsonl", orient="records", lines=True)
+    settings = {**QUICK, "epochs": 1, "validation_split": 0.34}
+    result = train(
+        TrainingConfig(
+            train_file=str(tmp_path / "all.jsonl"), text_column=columns[0], label_column=columns[1],
+            checkpoint=str(quick_checkpoint), class_weight="balanced", output_dir=str(tmp_path / "model"), **settings,
+        ),
+        progress=False,
+    )  # fmt: skip
+    assert set(result.evaluations["validation"].per_intent) == {str(label) for label in labels}
+    predictor = IntentPredictor.load(tmp_path / "model")
+    assert sorted(predictor.classes) == sorted(labels)
+    assert predictor.predict_proba(["play"]).shape == (1, len(labels))
+    assert {name for name, _ in predictor.predict([text for text, _ in rows])} <= set(labels)
+    assert (tmp_path / "model" / "confusion_matrix.png").stat().st_size > 1000
