@@ -69,11 +69,11 @@ def test_commands(small_world: dict[str, str], tiny_checkpoint: Path, capsys: py
             continue  # downloads; its commands parse, see below
         words = [re.sub("^intent_bert/data_files", "data", word) for word in command[1:]]
         words = words[: words.index(">")] if ">" in words else words
-        if words[0] == "train":
+        if words[0] in ("train", "compare"):
             words += ["--checkpoint", str(tiny_checkpoint), "--epochs", "1", "--max-seq-len", "48"]
         assert cli.main(words) == 0, capsys.readouterr().err
         ran.append(words[0])
-    assert {"train", "evaluate", "predict"} <= set(ran)
+    assert {"train", "compare", "split", "evaluate", "predict"} <= set(ran)
 
 
 def test_every_command_parses() -> None:
