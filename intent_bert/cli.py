@@ -173,7 +173,12 @@ def _add_settings(parser: argparse.ArgumentParser, config: type[DataSettings]) -
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="sentences; without any, one a line from stdin")
-    parser.add_argument("--input", metavar="FILE", help="a table with the sentences: csv, tsv, jsonl or parquet")
+    parser.add_argument(
+        "--input", metavar="FILE", help="a table with the sentences, of any length: csv, tsv, jsonl or parquet"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the answers here: jsonl, csv or tsv (default: stdout)")
+    parser.add_argument("--resume", action="store_true", help="go on with an --output that was stopped")
+    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a broken row of --input")
     parser.add_argument("--text-column", default=TEXT, help="the column with the sentences")
     parser.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -255,24 +260,37 @@ def _writable_folder(folder: str) -> Path:
 def run_predict(options: argparse.Namespace) -> None:
     if options.texts and options.input:
         raise SettingsError("give sentences or --input FILE, not both")
-    if options.input:
-        from intent_bert.data import read_table
-
-        texts: Any = list(read_table(options.input, options.text_column, None)[TEXT])
-    else:
-        texts = options.texts or _lines(sys.stdin)
+    if options.output and not options.input:
+        raise SettingsError("--output FILE takes the answers to --input FILE: give that too")
     from intent_bert.prediction import IntentPredictor
+    from intent_bert.scoring import Rows, as_json, score_file
+
+    rows = Rows(Path(options.input), options.text_column, options.on_error) if options.input else None
+    texts: Any = rows or options.texts or _lines(sys.stdin)
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     predictor = IntentPredictor.load(options.model_dir)
+    if rows is not None and options.output:
+        number = score_file(predictor, rows, Path(options.output), top_k=options.top_k, resume=options.resume)
+        _tell_of_skipped(rows)
+        logger.info("%s answers in %s", f"{number:,}", options.output)
+        return
     interactive = not options.texts and not options.input and sys.stdin.isatty()
     if interactive:
         print("one sentence a line; end with Ctrl-D", file=sys.stderr)
     batches = ([text] for text in texts) if interactive else _batches(texts, 1024)
     for batch in batches:
         for text, ranking in zip(batch, predictor.predict(batch, top_k=options.top_k), strict=True):
-            print(_as_json(text, ranking) if options.json else _as_line(text, ranking), flush=interactive)
+            print(as_json(text, ranking) if options.json else _as_line(text, ranking), flush=interactive)
+    if rows is not None:
+        _tell_of_skipped(rows)
+
+
+def _tell_of_skipped(rows: Any) -> None:
+    if rows.skipped:
+        named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
+        logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)
 
 
 def _lines(stream: Any) -> Iterator[str]:
@@ -292,18 +310,6 @@ def _batches(texts: Any, size: int) -> Iterator[list[str]]:
             batch = []
     if batch:
         yield batch
-
-
-def _as_json(text: str, ranking: Sequence[Any]) -> str:
-    best = ranking[0] if ranking else None
-    names = [{"name": answer.intent, "confidence": round(answer.confidence, 6)} for answer in ranking]
-    answer = {
-        "text": text,
-        "intent": best.intent if best else None,
-        "confidence": round(best.confidence, 6) if best else 0.0,
-        "intent_ranking": names,
-    }
-    return json.dumps(answer, ensure_ascii=False)
 
 
 def _as_line(text: str, ranking: Sequence[Any]) -> str:

@@ -43,6 +43,7 @@ ORDER = [  # each may use only those above it
     "fitting",
     "training",
     "prediction",
+    "scoring",
     "classifier",
     "features",
     "word_vectors",
