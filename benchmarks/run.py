@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure intent_bert beside its peers on this machine: one command.
 
-    .venv/bin/python benchmarks/run.py                              everything, some hours
+    .venv/bin/python benchmarks/run.py                              everything, two to three hours
     .venv/bin/python benchmarks/run.py --quick                      does every peer run? no figure to keep
     .venv/bin/python benchmarks/run.py --only training --peers intent_bert,torch --sizes minilm --repeats 5
 
@@ -128,7 +128,7 @@ def opening(options: argparse.Namespace, jobs: Sequence[tuple[Job, str]]) -> tup
             shutil.rmtree(WORK / size, ignore_errors=True)
     sizes = [size for size in SIZES if any(size == wanted for _, wanted in jobs)]
     places: dict[str, Any] = {"longest": 0, "data": ""}
-    described = {}
+    described: dict[str, Any] = {}
     for size in sizes:
         facts, places["data"] = prepare(size, options.python)
         tokens = facts["tokens"]
@@ -138,6 +138,8 @@ def opening(options: argparse.Namespace, jobs: Sequence[tuple[Job, str]]) -> tup
         sample = [tokens["train"][row] for row in rows]
         described[size] = {
             "shape": facts["shape"],
+            "steps": request.steps,
+            "warmup": request.warmup,
             "mean_tokens": sum(sample) / len(sample),
             "training_flops": figures.training_flops(facts["shape"], sample),
         }
