@@ -49,6 +49,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         epochs: int | None = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
+        head_rate_factor: float = _DEFAULTS["head_rate_factor"],
         warmup: float = _DEFAULTS["warmup"],
         decay: bool = _DEFAULTS["decay"],
         weight_decay: float = _DEFAULTS["weight_decay"],
@@ -69,6 +70,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.head_rate_factor = head_rate_factor
         self.warmup = warmup
         self.decay = decay
         self.weight_decay = weight_decay

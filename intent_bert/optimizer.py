@@ -17,13 +17,31 @@ from intent_bert.bert.layers import PACKAGE
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class AdamW(keras.optimizers.AdamW):
-    """``keras.optimizers.AdamW`` with a cheaper update; the same arguments."""
+    """``keras.optimizers.AdamW`` with a cheaper update; the same arguments, and one more.
+
+    Args:
+        new_weights_factor: the step of weights outside of the pretrained encoder (whose path doesn't start with
+            "bert/") is this many times as large: they have everything to learn, the encoder little.
+    """
+
+    def __init__(self, *arguments: Any, new_weights_factor: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*arguments, **kwargs)
+        self.new_weights_factor = new_weights_factor
+
+    def build(self, variables: Any) -> None:
+        super().build(variables)
+        self._is_new = [not variable.path.startswith("bert/") for variable in variables]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "new_weights_factor": self.new_weights_factor}
 
     def _apply_weight_decay(self, variables: Any) -> None:
         if self.weight_decay:  # no pass over the weights for a decay of 0
             super()._apply_weight_decay(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if self._is_new[self._get_variable_index(variable)]:
+            learning_rate = learning_rate * self.new_weights_factor
         if self.amsgrad or tf.distribute.has_strategy() or keras.backend.backend() != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
             return

@@ -30,6 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "warmup": 0.0,
         "decay": False,
         "weight_decay": 0.0,
+        "head_rate_factor": 1.0,
         "validation_split": 0.1,
     },
 }
@@ -81,6 +82,7 @@ class TrainingConfig(DataSettings):
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
         f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
     )
+    head_rate_factor: float = _setting(10.0, "the head's step size as a multiple of the encoder's")
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
@@ -119,6 +121,8 @@ class TrainingConfig(DataSettings):
                 raise SettingsError(f"{name} must be at least 1, not {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
+        if not 0 < self.head_rate_factor <= 1000:
+            raise SettingsError(f"head_rate_factor must be above 0 and at most 1000, not {self.head_rate_factor}")
         for name in ("warmup", "dropout", "validation_split", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
@@ -136,6 +140,8 @@ class TrainingConfig(DataSettings):
     def suited_to(self, hidden_size: int, sentences: int, intents: int) -> Self:
         """The settings with what was left open: a learning rate for an encoder of this width, and the epochs.
 
+        Where only the head learns the learning rate is the head's own.
+
         Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns.
         """
         only_head = trained_layers(self.train_layers) == 0
@@ -143,7 +149,9 @@ class TrainingConfig(DataSettings):
         least = LEAST_HEAD_STEPS if only_head else max(LEAST_STEPS, LEAST_STEPS_PER_INTENT * intents)
         steps = -(-sentences // self.batch_size)
         epochs = max(LEAST_EPOCHS, -(-least // steps))
-        return replace(self, learning_rate=self.learning_rate or rate, epochs=self.epochs or epochs)
+        factor = 1.0 if only_head else self.head_rate_factor
+        chosen = {"learning_rate": self.learning_rate or rate, "epochs": self.epochs or epochs}
+        return replace(self, **chosen, head_rate_factor=factor)
 
 
 @dataclass

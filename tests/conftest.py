@@ -32,7 +32,14 @@ TINY_WORDS = """
     play music song add playlist rate book weather rain sunny table restaurant find movie show the a my to of in
     for this me stars will it be please at now tomorrow
 """.split()  # noqa: SIM905
-QUICK = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.0, "batch_size": 8, "max_seq_len": 32}
+QUICK = {
+    "epochs": 8,
+    "learning_rate": 2e-3,
+    "dropout": 0.0,
+    "batch_size": 8,
+    "max_seq_len": 32,
+    "head_rate_factor": 1.0,
+}
 PHRASES = {
     "music": ["play music", "play the song", "play my song now", "play a song please", "music for me now"],
     "weather": ["will it rain", "rain tomorrow", "will it be sunny", "weather in the park", "sunny weather now"],

@@ -50,6 +50,19 @@ def test_only_weights_that_are_not_excluded_decay():
         np.testing.assert_array_equal(after[place], before[place])
 
 
+def test_new_weights_take_larger_steps():
+    """Adam's first step is the learning rate, whatever the gradient."""
+    with keras.name_scope("bert"):
+        old = keras.Variable(np.zeros(3, "float32"), name="kernel")
+    new = keras.Variable(np.zeros(3, "float32"), name="kernel")
+    optimizer = AdamW(0.01, weight_decay=0.0, new_weights_factor=5.0)
+    optimizer.build([old, new])
+    optimizer.apply_gradients([(tf.ones(3), old), (tf.ones(3), new)])
+    np.testing.assert_allclose(old, [-0.01] * 3, rtol=1e-4)
+    np.testing.assert_allclose(new, [-0.05] * 3, rtol=1e-4)
+    assert AdamW.from_config(optimizer.get_config()).new_weights_factor == 5.0
+
+
 def test_rows_are_updated_as_lazy_adam_by_hand():
     """Words 1, 3, 1, then 3, then 0, 1: a row's moments move only when it is seen; repeated rows are summed."""
     start = np.arange(8, dtype="float32").reshape(4, 2) / 10

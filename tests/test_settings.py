@@ -12,6 +12,7 @@ def test_the_tutorial_recipe_is_the_tutorials():
     config = TrainingConfig.from_recipe("tutorial")
     assert (config.learning_rate, config.batch_size, config.epochs, config.validation_split) == (1e-5, 16, 5, 0.1)
     assert (config.warmup, config.decay, config.weight_decay, config.dropout) == (0.0, False, 0.0, 0.5)
+    assert config.head_rate_factor == 1
     assert TrainingConfig.from_recipe("tutorial", epochs=2).epochs == 2
 
 
@@ -30,6 +31,7 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1, not 1.0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"validation_split": -0.1}, "validation_split must be at least 0 and below 1, not -0.1"),
+        ({"head_rate_factor": 0.0}, "head_rate_factor must be above 0 and at most 1000, not 0.0"),
         ({"weight_decay": -1.0}, "weight_decay must be at least 0 and below 1, not -1.0"),
         ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
         ({"head": "rnn", "pooling": "max"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'max'"),
@@ -76,6 +78,7 @@ def test_layers_that_learn_as_a_number():
 def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, intents, expected):
     config = TrainingConfig(**settings).suited_to(384, sentences, intents)
     assert (config.learning_rate, config.epochs) == expected
+    assert config.head_rate_factor == (1 if settings.get("train_layers") == "head" else 10)
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
