@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     )
     from intent_bert.classifier import IntentClassifier
     from intent_bert.comparison import Comparison, compare
-    from intent_bert.data import IntentDetectionData, read_table, split_table
+    from intent_bert.data import IntentDetectionData, split_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
     from intent_bert.features import BertTransformer
     from intent_bert.model import create_model
     from intent_bert.prediction import Answer, IntentPredictor
     from intent_bert.settings import CompareConfig, TrainingConfig
+    from intent_bert.tables import read_table
     from intent_bert.training import train
     from intent_bert.word_vectors import WordVectorTransformer
 
@@ -52,7 +53,7 @@ _HOMES = {
     "WordVectorTransformer": "word_vectors",
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
-    "read_table": "data",
+    "read_table": "tables",
     "split_table": "data",
     "train": "training",
 }

@@ -30,9 +30,9 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from intent_bert.batches import Label
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
-from intent_bert.data import Label
 from intent_bert.errors import IntentBertError, ModelFolderError
 from intent_bert.model import build_model, save_weights
 from intent_bert.resume import UNFINISHED

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from intent_bert.batches import Label
 from intent_bert.bert.config import BertConfig
-from intent_bert.data import Label
 from intent_bert.evaluation import Evaluation
 
 INTENTS_LISTED_UP_TO = 40

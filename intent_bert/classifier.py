@@ -13,15 +13,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from intent_bert.artifact import Artifact, load_artifact, save_artifact
+from intent_bert.batches import classes_of
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.data import check_tables, classes_of, read_table, split_off
+from intent_bert.data import check_tables, split_off
 from intent_bert.errors import DataError
 from intent_bert.fitting import Sentences, fine_tune
 from intent_bert.model import create_model, model_arguments
 from intent_bert.prediction import IntentPredictor
 from intent_bert.settings import DEFAULT_DROPOUT, DEFAULT_MAX_SEQ_LEN, INTENT, TrainingConfig
+from intent_bert.tables import read_table
 
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(TrainingConfig)}
 

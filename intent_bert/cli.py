@@ -1,10 +1,11 @@
-"""The command line: ``intent-bert train | compare | evaluate | predict | download | checkpoints | datasets | convert``.
+"""The command line, ``intent-bert COMMAND``; ``intent-bert --help`` lists the commands.
 
 Results go to stdout, everything else to stderr. Exit 0: done; 2: a mistake of the user's, told in one sentence;
 1: a mistake of ours. TensorFlow is imported by the commands that need it, not by ``--help``.
 """
 
 import argparse
+import csv
 import io
 import json
 import logging
@@ -19,7 +20,7 @@ from typing import Any, NoReturn, get_args
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
 from intent_bert.rivals import LADDER, RIVALS
-from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig, check_seed
+from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
 
 logger = logging.getLogger("intent_bert")
 
@@ -109,6 +110,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_predict_arguments(_command(commands, "predict", "the intents of sentences", run_predict))
 
+    command = _command(commands, "split", "split a table into train, validation and test", _run_split)
+    command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
+    command.add_argument("output_dir", metavar="OUTPUT_DIR", help="a new folder, for train --data")
+    command.add_argument("--shares", default="70,15,15", help="of train, validation and test, or of train and test")
+    command.add_argument("--seed", type=int, default=0, metavar="INT", help="another seed gives another split")
+    _add_columns(command)
+
     command = _command(commands, "download", "fetch a data set or a checkpoint by name", _run_download)
     command.add_argument("name", metavar="NAME", help="snips, snips-tutorial, or a checkpoint's name")
     command.add_argument("--force", action="store_true", help="fetch a data set anew")
@@ -118,13 +126,6 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
     _add_columns(command)
     command.add_argument("--plot", metavar="FILE", help="also draw them into this picture (.png, .pdf or .svg)")
-
-    command = _command(commands, "split", "split a table into train, validation and test tables", _run_split)
-    command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
-    command.add_argument("output_dir", metavar="OUTPUT_DIR", help="a new folder, for --data")
-    command.add_argument("--shares", default="70,15,15", help="of train, validation and test, or of train and test")
-    command.add_argument("--seed", type=int, default=0, help="which rows go where")
-    _add_columns(command)
 
     command = _command(commands, "convert", "write a checkpoint in the other layout", _run_convert)
     command.add_argument("source", metavar="SOURCE", help="a known checkpoint or a folder")
@@ -223,7 +224,7 @@ def _run_compare(options: argparse.Namespace) -> None:
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
-    from intent_bert.data import read_table
+    from intent_bert.tables import read_table
 
     table = read_table(options.file, options.text_column, options.label_column)
     from intent_bert.artifact import load_artifact
@@ -317,6 +318,34 @@ def _as_line(text: str, ranking: Sequence[Any]) -> str:
     return f"{answers}\t{text}"
 
 
+def _run_split(options: argparse.Namespace) -> None:
+    from intent_bert.data import PART_NAMES, check_tables, split_table
+    from intent_bert.folders import atomic_folder
+    from intent_bert.tables import read_table
+
+    try:
+        shares = [float(share) for share in options.shares.split(",")]
+    except ValueError:
+        raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
+    folder = _new_folder(options.output_dir)
+    table = read_table(options.file, options.text_column, options.label_column)
+    parts = split_table(table, shares, options.seed)
+    check_tables(table)
+    names = PART_NAMES[len(parts)]
+    with atomic_folder(folder) as work:
+        for name, part in zip(names, parts, strict=True):  # all quoted: a bare carriage return would end the row
+            part.to_csv(work / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    for name, part in zip(names, parts, strict=True):
+        print(f"{name:<10} {len(part):>7} rows  {folder / name}.csv")
+
+
+def _new_folder(path: str) -> Path:
+    folder = Path(path)
+    if folder.exists():
+        raise SettingsError(f"won't write to {folder}: it is there already; name a new folder")
+    return folder
+
+
 def _run_download(options: argparse.Namespace) -> None:
     from intent_bert import datasets
     from intent_bert.bert import pretrained
@@ -375,37 +404,12 @@ def _run_datasets(options: argparse.Namespace) -> None:
         logger.info("drawn in %s", options.plot)
 
 
-def _run_split(options: argparse.Namespace) -> None:
-    from intent_bert.data import read_table, split_table
-    from intent_bert.folders import atomic_folder
-
-    try:
-        shares = [float(share) for share in options.shares.split(",")]
-    except ValueError:
-        raise SettingsError(f"expected shares such as 70,15,15, not {options.shares!r}") from None
-    check_seed(options.seed)
-    destination = Path(options.output_dir)
-    if destination.exists():
-        raise SettingsError(f"won't write to {destination}: it is there already; name a new folder")
-    parts = split_table(read_table(options.file, options.text_column, options.label_column), shares, options.seed)
-    names = ("train", "validation", "test") if len(parts) == 3 else ("train", "test")
-    with atomic_folder(destination) as work:
-        for name, part in zip(names, parts, strict=True):
-            if part.empty:
-                raise DataError(f"{options.file} has too few sentences for a {name} table: take other shares")
-            part.to_csv(work / f"{name}.csv", index=False)
-    for name, part in zip(names, parts, strict=True):
-        print(f"{name:<10} {len(part):>7} rows  {destination / f'{name}.csv'}")
-
-
 def _run_convert(options: argparse.Namespace) -> None:
     from intent_bert.bert.checkpoint import convert_checkpoint
     from intent_bert.bert.pretrained import resolve
     from intent_bert.folders import atomic_folder
 
-    destination = Path(options.destination)
-    if destination.exists():
-        raise SettingsError(f"won't write to {destination}: it is there already; name a new folder")
+    destination = _new_folder(options.destination)
     source = resolve(options.source)
     with atomic_folder(destination) as work:
         convert_checkpoint(source, work, options.to)

@@ -1,7 +1,7 @@
 """Data sets by name or by folder: the sample that ships with the package, SNIPS, any folder of tables.
 
 ``load`` gives the tables of one data set, ``known`` lists what there is, ``download`` fetches and converts
-SNIPS. How a single table is read and checked is ``data``'s work; nothing here knows about tokens or models.
+SNIPS. How a single table is read is ``tables``' work; nothing here knows about tokens or models.
 """
 
 import csv
@@ -107,7 +107,7 @@ def load(name_or_folder: str | Path, text_column: str = "text", label_column: st
     SNIPS is downloaded when it is not there yet. A string that is a known name means that data set, even if a
     folder here is called the same (write ``./NAME`` for the folder).
     """
-    from intent_bert.data import read_table
+    from intent_bert.tables import read_table
 
     folder = _find(name_or_folder)
     tables = {

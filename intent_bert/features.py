@@ -34,10 +34,10 @@ from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.layers import BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
-from intent_bert.data import check_texts
 from intent_bert.errors import SettingsError
 from intent_bert.model import TokenPooling, check_max_seq_len, predict_in_batches
 from intent_bert.settings import POOLINGS
+from intent_bert.tables import check_texts
 
 logger = logging.getLogger("intent_bert")
 

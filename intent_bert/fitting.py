@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pandas as pd
 
+from intent_bert.batches import Label, bucketed_batches, encode, label_ids, pad
 from intent_bert.bert.layers import PACKAGE
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
 from intent_bert.errors import SettingsError
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
 from intent_bert.frozen import FrozenPart, FrozenStates

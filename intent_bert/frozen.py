@@ -17,8 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from intent_bert.batches import pad
 from intent_bert.bert.layers import BertModelLayer, attention_bias_of
-from intent_bert.data import pad
 from intent_bert.errors import SettingsError
 from intent_bert.progress import progress_bar
 

@@ -21,11 +21,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from intent_bert.batches import Label, pad
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
 from intent_bert.bert.layers import PACKAGE, BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
-from intent_bert.data import Label, pad
 from intent_bert.errors import SettingsError
 from intent_bert.progress import progress_bar
 from intent_bert.settings import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers

@@ -16,11 +16,14 @@ from intent_bert.settings import INTENT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COUNTS_SHOWN_UP_TO = 40  # classes; with more, a cell is too small for a number that isn't 0
+NUMBERS_UP_TO = 40  # classes; with more, a cell is too small for a number
+LINES_EVERY = 10  # classes, in a picture without numbers
 
 
 def confusion_figure(confusion: np.ndarray, labels: Sequence[str], title: str = "") -> "Figure":
     """A confusion matrix as a picture: truth down, answer across; cells shaded by share of their row.
+
+    Up to 40 labels, each cell that is not 0 has its number; with more, the shades alone tell.
 
     Args:
         confusion: int (labels, labels), truth down.
@@ -28,28 +31,50 @@ def confusion_figure(confusion: np.ndarray, labels: Sequence[str], title: str = 
     """
     from matplotlib.figure import Figure
 
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    if len(labels) > NUMBERS_UP_TO:
+        return _shaded_figure(shares, labels, title)
     number = len(labels)
-    side = max(5.0, 2.5 + 0.55 * number) if number <= COUNTS_SHOWN_UP_TO else 4 + 0.17 * number
+    side = max(5.0, 2.5 + 0.55 * number)
     figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)  # the root lets a single mistake be seen
-    size = 9 if number <= COUNTS_SHOWN_UP_TO else 7
-    axes.set_xticks(range(number), labels, rotation=90 if number > 12 else 45, fontsize=size)
+    axes.set_xticks(range(number), labels, rotation=90 if number > 12 else 45, fontsize=9)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("center" if number > 12 else "right")
         label.set_rotation_mode("default" if number > 12 else "anchor")
-    axes.set_yticks(range(number), labels, fontsize=size)
+    axes.set_yticks(range(number), labels, fontsize=9)
     axes.set(xlabel="answer", ylabel="truth", title=title)
-    if number > COUNTS_SHOWN_UP_TO:
-        axes.set_xticks(np.arange(-0.5, number), minor=True)
-        axes.set_yticks(np.arange(-0.5, number), minor=True)
-        axes.grid(which="minor", color="0.93", linewidth=0.4)
-        axes.tick_params(which="minor", length=0)
     for row, column in np.argwhere(confusion):
         color = "white" if shares[row, column] > 0.3 else "black"
-        text_size = size if number <= COUNTS_SHOWN_UP_TO else 5
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=color, fontsize=text_size)
+        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=color, fontsize=9)
+    return figure
+
+
+def _shaded_figure(shares: np.ndarray, labels: Sequence[str], title: str) -> "Figure":
+    """The picture for many labels; 150 take under a second.
+
+    A mesh, and labels that are plain texts: an image of this size and ticks cost several times as much.
+    """
+    from matplotlib.figure import Figure
+
+    number = len(labels)
+    side = 4 + 0.14 * number
+    figure = Figure(figsize=(side + 1, side), dpi=100, layout="constrained")
+    axes = figure.add_subplot(xticks=[], yticks=[], title=title)
+    mesh = axes.pcolormesh(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    axes.invert_yaxis()
+    for place in range(LINES_EVERY, number, LINES_EVERY):
+        axes.axhline(place, color="0.85", linewidth=0.6)
+        axes.axvline(place, color="0.85", linewidth=0.6)
+    for place, label in enumerate(labels):
+        axes.text(-0.5, place + 0.5, label, ha="right", va="center", fontsize=7)
+        axes.text(place + 0.5, number + 0.5, label, ha="center", va="top", rotation=90, fontsize=7)
+    figure.supxlabel("answer", fontsize=12)
+    figure.supylabel("truth", fontsize=12)
+    bar = figure.colorbar(mesh, shrink=0.3, aspect=30, pad=0.01, ticks=np.sqrt([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]))
+    bar.ax.set_yticklabels(["0", "1 %", "5 %", "10 %", "25 %", "50 %", "100 %"])
+    bar.set_label("share of the row")
     return figure
 
 
@@ -183,6 +208,8 @@ def save_figure(figure: "Figure", path: str | PathLike) -> None:
 
 def png_bytes(figure: "Figure") -> bytes:
     """The picture as the bytes of a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = BytesIO()
-    figure.savefig(buffer, format="png")
+    FigureCanvasAgg(figure).print_png(buffer)  # Figure.savefig draws twice
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from intent_bert.artifact import Artifact, load_artifact
-from intent_bert.data import Label
+from intent_bert.batches import Label
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.model import predict_in_batches, probability_function
 

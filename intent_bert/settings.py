@@ -200,11 +200,6 @@ class CompareConfig(DataSettings):
         return [None if size == float("inf") else int(size) for size in sorted(asked)]
 
 
-def check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**32:
-        raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {seed}")
-
-
 def check_class_weight(class_weight: str | Mapping[Any, float] | None) -> None:
     if isinstance(class_weight, str) and class_weight not in CLASS_WEIGHTS:
         raise SettingsError(f"class_weight must be 'balanced', None or a weight for each label, not {class_weight!r}")
@@ -229,6 +224,12 @@ def check_head(head: str, pooling: str) -> None:
         raise SettingsError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
     if head == "rnn" and pooling != "cls":
         raise SettingsError(f"head 'rnn' reads the vectors of all tokens: leave out pooling {pooling!r}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise SettingsError for a seed that NumPy, Keras and TensorFlow don't all take."""
+    if not 0 <= seed < 2**32:
+        raise SettingsError(f"seed must be 0 to {2**32 - 1}, not {seed}")
 
 
 def check_pooling(pooling: str) -> None:

@@ -15,12 +15,13 @@ import pandas as pd
 
 from intent_bert import artifact, datasets
 from intent_bert.artifact import Artifact, check_output_folder, save_artifact
+from intent_bert.batches import classes_of
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.card import model_card
-from intent_bert.data import check_tables, classes_of, read_table, split_off
+from intent_bert.data import check_tables, split_off
 from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.fitting import Sentences, evaluate, fine_tune
@@ -28,6 +29,7 @@ from intent_bert.model import check_max_seq_len, create_model, model_arguments, 
 from intent_bert.plots import confusion_figure, save_figure
 from intent_bert.resume import UNFINISHED, UnfinishedRun
 from intent_bert.settings import INTENT, DataSettings, TrainingConfig
+from intent_bert.tables import read_table
 from intent_bert.tensorboard import TensorBoardLogs
 
 logger = logging.getLogger("intent_bert")

@@ -29,8 +29,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from intent_bert.data import check_texts
 from intent_bert.errors import CheckpointError, DataError, SettingsError
+from intent_bert.tables import check_texts
 
 logger = logging.getLogger("intent_bert")
 

@@ -16,7 +16,9 @@ import pytest
 from conftest import QUICK
 
 from intent_bert import cli
+from intent_bert.data import split_table
 from intent_bert.settings import TrainingConfig
+from intent_bert.tables import read_table
 
 TRAIN = ["train", "--max-seq-len", "32", "--epochs", "1", "--batch-size", "32", "--dropout", "0"]
 
@@ -105,33 +107,6 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     assert (code, out) == (2, "")
     assert "holds a comparison with seed=0, not 1" in err.splitlines()[-1]
     assert snapshot(tmp_path / "out") == kept
-
-
-# --- split -------------------------------------------------------------------------------------------------------
-
-
-def test_split_writes_tables_that_train_takes(capsys, small_table, tmp_path):
-    small_table.rename(columns={"text": "question"}).to_json(tmp_path / "q.jsonl", orient="records", lines=True)
-    command = ("split", tmp_path / "q.jsonl", tmp_path / "parts", "--text-column", "question", "--shares")
-    code, out, err = run(capsys, *command, "60,20,20")
-    assert (code, err) == (0, "")
-    rows = {line.split()[0]: int(line.split()[1]) for line in out.splitlines()}
-    assert rows == {"train": 54, "validation": 18, "test": 18}
-    code, out, _ = run(capsys, "datasets", tmp_path / "parts")
-    assert code == 0 and "validation" in out
-    for shares, expected in (
-        ("60,20,20", "won't write to"), ("60;40", "expected shares such as 70,15,15, not '60;40'"),
-    ):  # fmt: skip
-        code, out, err = run(capsys, *command, shares)
-        assert (code, out) == (2, "") and expected in err
-    assert (
-        run(capsys, "split", tmp_path / "q.jsonl", tmp_path / "no", "--text-column", "question", "--shares", "9")[0]
-        == 2
-    )
-    (tmp_path / "few.csv").write_text("text,intent\na,b\nc,d\n")
-    code, _, err = run(capsys, "split", tmp_path / "few.csv", tmp_path / "no")
-    assert code == 2 and "has too few sentences for a validation table" in err
-    assert not (tmp_path / "no").exists()
 
 
 # --- evaluate ----------------------------------------------------------------------------------------------------
@@ -223,6 +198,49 @@ def test_predict_in_a_process_of_its_own_keeps_stderr_clean_and_stdout_utf8(trai
     assert answers[0]["intent"] == "music"
 
 
+# --- split -------------------------------------------------------------------------------------------------------
+
+
+def test_split_writes_a_folder_that_train_takes(capsys, small_table, quick_checkpoint, tmp_path):
+    odd = pd.DataFrame({"said": ["play\ra song", 'play "my" song, please', "7"], "meant": ["music", "music", "table"]})
+    table = pd.concat([small_table.set_axis(["said", "meant"], axis=1), odd])
+    table.to_json(tmp_path / "all.jsonl", orient="records", lines=True)
+    columns = ("--text-column", "said", "--label-column", "meant")
+    folder = tmp_path / "new" / "split"
+    code, out, err = run(
+        capsys, "split", tmp_path / "all.jsonl", folder, "--shares", "60,20,20", "--seed", "3", *columns
+    )
+    assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()] == [
+        ["train", "57", "rows", f"{folder}/train.csv"],
+        ["validation", "18", "rows", f"{folder}/validation.csv"],
+        ["test", "18", "rows", f"{folder}/test.csv"],
+    ]
+    assert sorted(entry.name for entry in tmp_path.rglob("*")) == [
+        "all.jsonl", "new", "split", "test.csv", "train.csv", "validation.csv",
+    ]  # fmt: skip
+    parts = [read_table(folder / f"{name}.csv") for name in ("train", "validation", "test")]
+    rows = [tuple(row) for part in parts for row in part.to_numpy()]
+    assert sorted(rows) == sorted(tuple(row) for row in table.to_numpy())
+    expected = split_table(read_table(tmp_path / "all.jsonl", "said", "meant"), (60, 20, 20), 3)
+    assert [part.to_numpy().tolist() for part in parts] == [part.to_numpy().tolist() for part in expected]
+
+    model = tmp_path / "model"
+    code, out, _ = run(capsys, *TRAIN, "--data", folder, "--checkpoint", quick_checkpoint, "--output-dir", model)
+    assert code == 0
+    assert [line.split()[-2] for line in out.splitlines()[:3]] == ["(57", "(18", "(18"]
+
+
+def test_split_in_two_tells_of_contradictions(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("text,intent\n" + "".join(f"{n},{'xy'[n % 2]}\n" for n in range(20)) + "0,y\n")
+    code, out, err = run(capsys, "split", "t.csv", "parts", "--shares", "0.8,0.2")
+    assert code == 0
+    assert out.split() == ["train", "17", "rows", "parts/train.csv", "test", "4", "rows", "parts/test.csv"]
+    assert err == "warning: t.csv: 1 text stands under more than one intent, such as '0' (row 2: x, row 22: y)\n"
+    assert (tmp_path / "parts" / "test.csv").read_text().startswith('"text","intent"\n')
+
+
 # --- the other commands ------------------------------------------------------------------------------------------
 
 
@@ -284,7 +302,7 @@ def test_convert_writes_the_other_layout(capsys, quick_checkpoint, tmp_path):
 
 # --- help --------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["train", "evaluate", "predict", "download", "checkpoints", "datasets", "convert"]
+COMMANDS = ["train", "compare", "evaluate", "predict", "split", "download", "checkpoints", "datasets", "convert"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -508,6 +526,22 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
         (["predict", "MODEL", "--input", "no.csv"], "no such file: no.csv"),
         (["predict", "MODEL", "--input", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),
         (["predict", "MODEL", "--input", "train.csv", "--text-column", "x"], "train.csv has no column 'x'; it has: te"),
+        (["split", "no.csv", "new"], "no such file: no.csv"),
+        (["split", "train.csv", "busy"], "won't write to busy: it is there already; name a new folder"),
+        (["split", "train.csv", "train.csv/new"], "train.csv/new should be a folder that can be written, but the syst"),
+        (["split", "train.csv", "new", "--shares", "most,rest"], "such as 70,15,15 or 80,20, not 'most,rest'"),
+        (
+            ["split", "train.csv", "new", "--shares", "70,15"],
+            "add up to 1 or to 100, such as 70, 15, 15, not 70.0, 15.",
+        ),
+        (["split", "train.csv", "new", "--seed", "-1"], "seed must be 0 to 4294967295, not -1"),
+        (["split", "train.csv", "new", "--text-column", "x"], "train.csv has no column 'x'; it has: text, intent"),
+        (
+            ["split", "twice.csv", "new"],
+            "twice.csv is too small to split so: validation would be empty",
+        ),
+        (["split", "one.csv", "new", "--shares", "50,50"], "one.csv has one intent only, 'x': expected at least two"),
+        (["split", "train.csv"], "split: the following arguments are required: OUTPUT_DIR (see intent-bert split --h"),
         (["compare", "--data", "sample", "--methods", "svm"], "unknown method 'svm': did you mean"),
         (["compare", "--data", "sample", "--sizes", "few"], "sizes must be numbers above 0, or all, separated by comm"),
         (["compare", "--train-file", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),

@@ -23,9 +23,9 @@ from sklearn.svm import LinearSVC
 from sklearn_checks import CHECKS_OF_THE_CLASS, NumbersAsText, passed_checks
 
 from intent_bert import BertModelLayer, BertTransformer, features, params_from_pretrained_ckpt
+from intent_bert.batches import pad
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, load_stock_weights, write_stock_weights
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.data import pad
 from intent_bert.errors import CheckpointError, DataError, ModelFolderError, SettingsError
 from intent_bert.features import FEATURE_POOLINGS, check_texts
 

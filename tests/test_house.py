@@ -29,6 +29,8 @@ ORDER = [  # each may use only those above it
     "bert.pretrained",
     "settings",
     "progress",
+    "batches",
+    "tables",
     "data",
     "datasets",
     "model",
@@ -168,9 +170,17 @@ HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers",
     ids=["import", "help", "train-help", "checkpoints"],
 )
 def test_light_things_import_nothing_heavy(code):
+    assert heavy_after(code) == []
+
+
+def test_ids_and_batches_need_only_the_tokenizer():
+    assert heavy_after("import intent_bert.batches") == ["tokenizers"]
+
+
+def heavy_after(code: str) -> list[str]:
     script = f"import sys, json\n{code}\nprint(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_the_same_version_everywhere():

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from intent_bert.batches import pad
 from intent_bert.bert.config import params_from_pretrained_ckpt
-from intent_bert.data import pad
 from intent_bert.errors import CheckpointError, SettingsError
 from intent_bert.model import TokenPooling, build_model, create_model, predict_in_batches, probability_function
 from intent_bert.settings import POOLINGS

@@ -1,6 +1,7 @@
 """Pictures: of a size that a person can read, for 7 and for 150 classes."""
 
 import struct
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -31,8 +32,8 @@ def figure_of(classes: int):
     return confusion_figure(confusion, [f"an_intent_called_{number}" for number in range(classes)], "test"), confusion
 
 
-@pytest.mark.parametrize(("classes", "smallest", "largest"), [(2, 500, 900), (7, 700, 1200), (150, 3000, 5000)])
-def test_confusion_matrix_has_a_readable_size(classes, smallest, largest):
+@pytest.mark.parametrize(("classes", "smallest", "largest"), [(2, 500, 900), (7, 700, 1200), (40, 2500, 3500)])
+def test_confusion_matrix_has_a_readable_size_and_its_numbers(classes, smallest, largest):
     figure, confusion = figure_of(classes)
     width, height = size_of(png_bytes(figure))
     assert smallest <= height <= width <= largest
@@ -45,12 +46,41 @@ def test_confusion_matrix_has_a_readable_size(classes, smallest, largest):
     assert numbers == {(row, column): confusion[row, column] for row, column in np.argwhere(confusion)}
 
 
-@pytest.mark.parametrize("classes", [7, 150])
+@pytest.mark.parametrize(("classes", "smallest", "largest"), [(41, 900, 1200), (150, 2400, 2700)])
+def test_many_classes_are_shades_and_names(classes, smallest, largest):
+    figure, confusion = figure_of(classes)
+    width, height = size_of(png_bytes(figure))
+    assert smallest <= height <= width <= largest
+    axes, bar = figure.axes
+    (mesh,) = (each for each in axes.collections if each.get_array() is not None)
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    assert np.allclose(np.asarray(mesh.get_array()) ** 2, shares)
+    assert axes.yaxis_inverted(), "the first intent stands at the top"
+    rows, columns = ([text for text in axes.texts if text.get_rotation() == angle] for angle in (0, 90))
+    names = [f"an_intent_called_{number}" for number in range(classes)]
+    assert [text.get_text() for text in rows] == [text.get_text() for text in columns] == names
+    assert [text.get_position()[1] for text in rows] == [text.get_position()[0] for text in columns]
+    assert (figure.get_supxlabel(), figure.get_supylabel(), axes.get_title()) == ("answer", "truth", "test")
+    assert bar.get_yticklabels()[-1].get_text() == "100 %"
+
+
+def test_150_classes_are_drawn_in_about_a_second():
+    """It is drawn after each epoch. The time is this thread's, as others may use the machine."""
+    png_bytes(figure_of(7)[0])  # fonts are found
+    started = time.thread_time()
+    png_bytes(figure_of(150)[0])
+    assert time.thread_time() - started < 2, "the bar is 1 s"
+
+
+@pytest.mark.parametrize("classes", [7, 41, 150])
 def test_labels_do_not_overlap(classes):
     figure, _ = figure_of(classes)
     figure.draw_without_rendering()
     renderer = figure._get_renderer()
-    boxes = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
+    axes = figure.axes[0]
+    labels = axes.get_yticklabels() or [text for text in axes.texts if text.get_rotation() == 0]
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    assert len(boxes) == classes
     bottoms = sorted((box.y0, box.y1) for box in boxes)
     assert all(below[1] <= above[0] + 1 for below, above in pairwise(bottoms))
     assert min(box.height for box in boxes) >= 7

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import QUICK
 
-from intent_bert import IntentPredictor, TrainingConfig, train
+from intent_bert import IntentPredictor, TrainingConfig, cli, train
 from intent_bert.errors import CheckpointError, DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.fitting import compile_model
 from intent_bert.model import create_model
@@ -307,7 +307,7 @@ def words_for(label: str) -> list[str]:
     ],
     ids=["3", "13", "150", "bool"],
 )
-def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, tmp_path):
+def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, tmp_path, capsys):
     rows = [(text, label) for label in labels for text in words_for(str(label))]
     pd.DataFrame(rows, columns=columns).to_json(tmp_path / "all.jsonl", orient="records", lines=True)
     settings = {**QUICK, "epochs": 1, "validation_split": 0.34}
@@ -324,3 +324,28 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
     assert predictor.predict_proba(["play"]).shape == (1, len(labels))
     assert {name for name, _ in predictor.predict([text for text, _ in rows])} <= set(labels)
     assert (tmp_path / "model" / "confusion_matrix.png").stat().st_size > 1000
+
+    named = ("--text-column", columns[0], "--label-column", columns[1], "--output-dir", str(tmp_path / "report"))
+    assert cli.main(["evaluate", str(tmp_path / "model"), str(tmp_path / "all.jsonl"), *named]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["rows"] == len(rows)
+    assert {label: each["support"] for label, each in figures["per_intent"].items()} == {
+        str(label): 3 for label in labels
+    }
+    confusion = pd.read_csv(tmp_path / "report" / "confusion_matrix.csv", index_col="truth")
+    assert confusion.shape == (len(labels), len(labels))
+    assert confusion.to_numpy().sum() == len(rows)
+
+
+def test_the_sentiment_table_that_ships_goes_through(quick_checkpoint, tmp_path):
+    result = train(
+        config_of(data="sentiment", checkpoint=str(quick_checkpoint), output_dir=str(tmp_path / "model"), epochs=1),
+        progress=False,
+    )
+    assert {name: each.rows for name, each in result.evaluations.items()} == {
+        "train": 270,
+        "validation": 60,
+        "test": 60,
+    }
+    (answer,) = IntentPredictor.load(tmp_path / "model").predict(["not bad at all"])
+    assert answer.intent in ("negative", "neutral", "positive")

@@ -6,7 +6,7 @@ import keras
 from protocol import Request, clock_of, measure_answers, report, snips
 
 from intent_bert import FullTokenizer, IntentPredictor, TrainingConfig, create_model
-from intent_bert.data import encode
+from intent_bert.batches import encode
 from intent_bert.fitting import Sentences, evaluate, fine_tune
 from intent_bert.model import probability_function
 

@@ -1,0 +1,81 @@
+"""Labels as numbers, sentences as ids, and ids as batches: what a model takes in.
+
+    "play a song"  ->  [CLS] play a song [SEP]  ->  [101, 2377, 1037, 2299, 102]   encode
+    sentences of unlike length  ->  one int32 matrix, 0 to the right               pad
+    many sentences  ->  shuffled batches of about the same length                  bucketed_batches
+
+Nothing here knows of tables or needs pandas.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from intent_bert.bert.tokenization import FullTokenizer
+from intent_bert.errors import DataError
+
+logger = logging.getLogger("intent_bert")
+
+Label: TypeAlias = str | int | float | bool
+
+
+def classes_of(labels: Iterable[Label]) -> list[Label]:
+    """The distinct labels, sorted.
+
+    Raises:
+        DataError: two labels differ in type only, such as 1 and "1".
+    """
+    distinct: dict[str, Label] = {}
+    for label in labels:
+        known = distinct.setdefault(str(label), label)
+        if type(known) is not type(label):
+            raise DataError(f"the labels {known!r} and {label!r} differ in type only: use one of them")
+    return sorted(distinct.values(), key=lambda label: (isinstance(label, str), label))
+
+
+def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:
+    """The number of each label in ``classes`` (int32, -1 where it is not among them).
+
+    Labels are compared as they are written, so that the "1" of a csv finds the 1 of a DataFrame.
+    """
+    index = {str(label): number for number, label in enumerate(classes)}
+    return np.array([index.get(str(label), -1) for label in labels], "int32")
+
+
+def encode(texts: Sequence[str], tokenizer: FullTokenizer, max_seq_len: int) -> list[list[int]]:
+    """``[CLS] ids... [SEP]`` of each text, at most ``max_seq_len`` long; says once how many were cut."""
+    ids, cut = tokenizer.encode(texts, max_seq_len)
+    if cut:
+        many = "1 sentence was" if cut == 1 else f"{cut} sentences were"
+        logger.warning("%s cut to max_seq_len=%d tokens", many, max_seq_len)
+    return ids
+
+
+def pad(ids: Sequence[Sequence[int]], length: int | None = None) -> np.ndarray:
+    """Lay ids in a matrix (sentences, length) of int32, 0 to the right; length defaults to the longest."""
+    length = max(map(len, ids), default=0) if length is None else length
+    matrix = np.zeros((len(ids), length), "int32")
+    for row, sentence in enumerate(ids):
+        matrix[row, : len(sentence)] = sentence
+    return matrix
+
+
+def bucketed_batches(
+    ids: Sequence[Sequence[int]], batch_size: int, rng: np.random.Generator, pool: int = 50
+) -> Iterator[np.ndarray]:
+    """Give every sentence's index once, in batches of about the same length, in random order.
+
+    The sentences are shuffled, sorted by length within pools of ``pool`` batches, cut into batches, and the batches
+    of all pools are shuffled: a batch is as long as its longest sentence, and little of it is padding.
+    """
+    order = rng.permutation(len(ids))
+    lengths = np.array([len(sentence) for sentence in ids])
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), pool * batch_size):
+        part = order[start : start + pool * batch_size]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
+    for number in rng.permutation(len(batches)):
+        yield batches[number]
