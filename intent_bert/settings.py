@@ -150,7 +150,7 @@ class TrainingConfig(DataSettings):
         steps = -(-sentences // self.batch_size)
         epochs = max(LEAST_EPOCHS, -(-least // steps))
         factor = 1.0 if only_head else self.head_rate_factor
-        chosen = {"learning_rate": self.learning_rate or rate, "epochs": self.epochs or epochs}
+        chosen: dict[str, Any] = {"learning_rate": self.learning_rate or rate, "epochs": self.epochs or epochs}
         return replace(self, **chosen, head_rate_factor=factor)
 
 
