@@ -51,7 +51,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         epochs: int | None = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
-        head_rate_factor: float = _DEFAULTS["head_rate_factor"],
+        head_rate_factor: float | None = _DEFAULTS["head_rate_factor"],
         warmup: float = _DEFAULTS["warmup"],
         decay: bool = _DEFAULTS["decay"],
         weight_decay: float = _DEFAULTS["weight_decay"],

@@ -73,7 +73,9 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
     rate: Any = config.learning_rate
     if config.decay or config.warmup:
         rate = WarmupThenDecay(rate, round(config.warmup * steps), steps if config.decay else 0)
-    optimizer = AdamW(rate, weight_decay=config.weight_decay, epsilon=1e-7, new_weights_factor=config.head_rate_factor)
+    optimizer = AdamW(
+        rate, weight_decay=config.weight_decay, epsilon=1e-7, new_weights_factor=config.head_rate_factor or 1
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     optimizer.build(model.trainable_variables)  # left to fit, it has the training step traced twice
     model.compile(

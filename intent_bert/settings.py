@@ -13,6 +13,7 @@ DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
 HEAD_LEARNING_RATE = 3e-3  # where only new weights learn
+INTENTS_OF_A_SLOW_HEAD = 7  # so few are learnt at the encoder's pace; many need a faster head
 LEAST_EPOCHS = 3
 LEAST_STEPS, LEAST_STEPS_PER_INTENT = 100, 8  # a small table is seen more often, until there are as many
 LEAST_HEAD_STEPS = 1000
@@ -82,7 +83,9 @@ class TrainingConfig(DataSettings):
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
         f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
     )
-    head_rate_factor: float = _setting(10.0, "the head's step size as a multiple of the encoder's")
+    head_rate_factor: float | None = _setting(
+        None, "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)"
+    )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
@@ -121,7 +124,7 @@ class TrainingConfig(DataSettings):
                 raise SettingsError(f"{name} must be at least 1, not {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
-        if not 0 < self.head_rate_factor <= 1000:
+        if self.head_rate_factor is not None and not 0 < self.head_rate_factor <= 1000:
             raise SettingsError(f"head_rate_factor must be above 0 and at most 1000, not {self.head_rate_factor}")
         for name in ("warmup", "dropout", "validation_split", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
@@ -149,7 +152,7 @@ class TrainingConfig(DataSettings):
         least = LEAST_HEAD_STEPS if only_head else max(LEAST_STEPS, LEAST_STEPS_PER_INTENT * intents)
         steps = -(-sentences // self.batch_size)
         epochs = max(LEAST_EPOCHS, -(-least // steps))
-        factor = 1.0 if only_head else self.head_rate_factor
+        factor = 1.0 if only_head else self.head_rate_factor or min(max(intents / INTENTS_OF_A_SLOW_HEAD, 1.0), 10.0)
         chosen: dict[str, Any] = {"learning_rate": self.learning_rate or rate, "epochs": self.epochs or epochs}
         return replace(self, **chosen, head_rate_factor=factor)
 

@@ -67,18 +67,18 @@ def test_layers_that_learn_as_a_number():
 @pytest.mark.parametrize(
     ("settings", "sentences", "intents", "expected"),
     [
-        ({}, 13_784, 7, (1e-4, 3)),
-        ({}, 64, 7, (1e-4, 50)),  # two steps an epoch, 100 in all
-        ({}, 640, 150, (1e-4, 60)),  # twenty steps an epoch, eight for each intent
-        ({"train_layers": 2}, 3200, 7, (1e-4, 3)),
-        ({"train_layers": "head"}, 3200, 7, (3e-3, 10)),
-        ({"epochs": 1, "learning_rate": 0.5}, 64, 7, (0.5, 1)),
+        ({}, 13_784, 7, (1e-4, 3, 1)),
+        ({}, 64, 7, (1e-4, 50, 1)),  # two steps an epoch, 100 in all
+        ({}, 6400, 28, (1e-4, 3, 4)),
+        ({}, 640, 150, (1e-4, 60, 10)),  # twenty steps an epoch, eight for each intent
+        ({"train_layers": 2}, 3200, 2, (1e-4, 3, 1)),
+        ({"train_layers": "head"}, 3200, 150, (3e-3, 10, 1)),
+        ({"epochs": 1, "learning_rate": 0.5, "head_rate_factor": 3.0}, 64, 7, (0.5, 1, 3)),
     ],
 )
 def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, intents, expected):
     config = TrainingConfig(**settings).suited_to(384, sentences, intents)
-    assert (config.learning_rate, config.epochs) == expected
-    assert config.head_rate_factor == (1 if settings.get("train_layers") == "head" else 10)
+    assert (config.learning_rate, config.epochs, config.head_rate_factor) == expected
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
