@@ -5,6 +5,7 @@ Serves ``train`` and ``IntentClassifier`` alike; knows nothing of files and fold
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Self
@@ -215,15 +216,16 @@ def fine_tune(
     bars = [ProgressBar(epochs, steps)] if progress else []
     interrupted = False
     try:
-        model.fit(
-            _batches(model, train, classes, config, first_epoch=done),
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # _batches shuffles
-            verbose=0,
-            callbacks=[keeper, *callbacks, *bars],
-        )
+        with _quiet_about_tracing():
+            model.fit(
+                _batches(model, train, classes, config, first_epoch=done),
+                initial_epoch=done,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                shuffle=False,  # _batches shuffles
+                verbose=0,
+                callbacks=[keeper, *callbacks, *bars],
+            )
     except KeyboardInterrupt:
         interrupted = True
         for bar in bars:
@@ -237,6 +239,21 @@ def fine_tune(
     keeper.restore()
     rows = keeper.progress.rows
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch")), interrupted
+
+
+@contextmanager
+def _quiet_about_tracing() -> Iterator[None]:
+    """From the fifth fit in a process on, TensorFlow warns that each has traced its step anew; each new model must."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    log = logging.getLogger("tensorflow")
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
 
 
 def _batches(

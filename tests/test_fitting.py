@@ -196,6 +196,14 @@ def test_progress_goes_to_stderr(sentences, capsys):
     assert "val_accuracy=" in captured.err
 
 
+def test_many_fits_in_a_process_are_no_reason_to_warn(sentences, caplog):
+    for _ in range(7):
+        run(small_model(), sentences, None, config_of(epochs=1, batch_size=64))
+    assert caplog.messages == []
+    logging.getLogger("tensorflow").warning("5 out of the last 5 calls triggered tf.function retracing")
+    assert len(caplog.messages) == 1, "others are warned as before"
+
+
 def test_the_schedule_by_hand():
     rate = WarmupThenDecay(1.0, 4, 12)
     expected = {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 4: 1.0, 6: 0.75, 8: 0.5, 11: 0.125, 12: 0.0, 20: 0.0}
