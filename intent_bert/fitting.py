@@ -5,7 +5,6 @@ Serves ``train`` and ``IntentClassifier`` alike; knows nothing of files and fold
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Self
@@ -20,7 +19,7 @@ from intent_bert.data import Label, bucketed_batches, encode, label_ids, pad
 from intent_bert.errors import SettingsError
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
 from intent_bert.frozen import FrozenPart, FrozenStates
-from intent_bert.model import predict_in_batches, probability_function
+from intent_bert.model import predict_in_batches, probability_function, quiet_about_tracing
 from intent_bert.optimizer import AdamW
 from intent_bert.progress import progress_bar
 from intent_bert.resume import Progress, UnfinishedRun
@@ -176,6 +175,7 @@ def evaluate(predict: Any, sentences: Sentences, classes: Sequence[Label], progr
     return evaluate_probabilities(sentences.texts, sentences.labels, probabilities, classes)
 
 
+@quiet_about_tracing()
 def fine_tune(
     model: keras.Model,
     train: Sentences,
@@ -216,16 +216,15 @@ def fine_tune(
     bars = [ProgressBar(epochs, steps)] if progress else []
     interrupted = False
     try:
-        with _quiet_about_tracing():
-            model.fit(
-                _batches(model, train, classes, config, first_epoch=done),
-                initial_epoch=done,
-                epochs=epochs,
-                steps_per_epoch=steps,
-                shuffle=False,  # _batches shuffles
-                verbose=0,
-                callbacks=[keeper, *callbacks, *bars],
-            )
+        model.fit(
+            _batches(model, train, classes, config, first_epoch=done),
+            initial_epoch=done,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # _batches shuffles
+            verbose=0,
+            callbacks=[keeper, *callbacks, *bars],
+        )
     except KeyboardInterrupt:
         interrupted = True
         for bar in bars:
@@ -239,21 +238,6 @@ def fine_tune(
     keeper.restore()
     rows = keeper.progress.rows
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch")), interrupted
-
-
-@contextmanager
-def _quiet_about_tracing() -> Iterator[None]:
-    """From the fifth fit in a process on, TensorFlow warns that each has traced its step anew; each new model must."""
-
-    def other(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    log = logging.getLogger("tensorflow")
-    log.addFilter(other)
-    try:
-        yield
-    finally:
-        log.removeFilter(other)
 
 
 def _batches(
