@@ -304,6 +304,12 @@ class _Encoder:
             while self._remembered > REMEMBERED_BYTES:
                 self._remembered -= self._vectors.pop(next(iter(self._vectors))).nbytes
 
+    def forget(self, pooling: str) -> None:
+        """Have the vectors of this pooling computed again when they are next asked for."""
+        with _lock:
+            for name in [name for name in self._vectors if name[0][0] == pooling]:
+                self._remembered -= self._vectors.pop(name).nbytes
+
     def _lasting_name(self, settings: tuple, key: bytes) -> bytes:
         """The same for the same weights, settings and ids, in any process."""
         if not self._fingerprint:

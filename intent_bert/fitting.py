@@ -19,7 +19,7 @@ from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.errors import SettingsError
 from intent_bert.evaluation import Evaluation, evaluate_probabilities
 from intent_bert.frozen import FrozenPart, FrozenStates
-from intent_bert.model import predict_in_batches, probability_function
+from intent_bert.model import predict_in_batches, probability_function, quiet_about_tracing
 from intent_bert.optimizer import AdamW
 from intent_bert.progress import progress_bar
 from intent_bert.resume import Progress, UnfinishedRun
@@ -177,6 +177,7 @@ def evaluate(predict: Any, sentences: Sentences, classes: Sequence[Label], progr
     return evaluate_probabilities(sentences.texts, sentences.labels, probabilities, classes)
 
 
+@quiet_about_tracing()
 def fine_tune(
     model: keras.Model,
     train: Sentences,

@@ -11,8 +11,10 @@ B sentences, T tokens, H hidden_size, C intents. The model answers with probabil
 Nothing here reads tables or trains.
 """
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,22 @@ def probability_function(model: keras.Model) -> Callable[..., np.ndarray]:
     return lambda *inputs: model._probability_graph(*map(tf.constant, inputs)).numpy()
 
 
+@contextmanager
+def quiet_about_tracing() -> Iterator[None]:
+    """Drops TensorFlow's warning, from the fifth model in a process on, that a function was traced anew: it must be."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    log = logging.getLogger("tensorflow")
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
+
+
+@quiet_about_tracing()
 def predict_in_batches(
     predict: Callable[..., np.ndarray],
     ids: Sequence[Sequence[int]],

@@ -129,12 +129,15 @@ def cost_figure(table: pd.DataFrame) -> "Figure":
         axes.grid(color="0.92")
         axes.margins(x=0.1)
     panels[0].set_ylabel("accuracy, % (bootstrap 95 % interval)")
-    panels[1].legend(fontsize=8, loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     return figure
 
 
 def _name_points(axes: Any, x: np.ndarray, y: np.ndarray, names: list[str]) -> None:
     """Names beside points on the side of the middle, pushed apart from top to bottom where they would touch."""
+    from matplotlib.patheffects import withStroke
+
+    halo = withStroke(linewidth=2, foreground="white")  # an interval that runs behind a name leaves it readable
     height = axes.dataLim.height * 1.1 or 1.0
     middle = np.sqrt(x.min() * x.max())
     for right_half in (False, True):
@@ -142,7 +145,8 @@ def _name_points(axes: Any, x: np.ndarray, y: np.ndarray, names: list[str]) -> N
         for place in [each for each in np.argsort(-y, kind="stable") if (x[each] > middle) == right_half]:
             at = min(y[place], below - 0.034 * height)
             beside = x[place] * (0.85 if right_half else 1.18)
-            axes.text(beside, at, names[place], fontsize=7, va="center_baseline", ha="right" if right_half else "left")
+            side = "right" if right_half else "left"
+            axes.text(beside, at, names[place], fontsize=7, va="center_baseline", ha=side, path_effects=[halo])
             below = at
 
 
@@ -154,7 +158,7 @@ def learning_curve_figure(table: pd.DataFrame) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     styles = ("o-", "s--", "^:", "D-.")
     table = table[table["family"] != "floor"] if (table["family"] != "floor").any() else table
@@ -174,7 +178,7 @@ def learning_curve_figure(table: pd.DataFrame) -> "Figure":
     axes.minorticks_off()
     axes.set(xlabel="training sentences (logarithmic)", ylabel="accuracy, %")
     axes.grid(color="0.92")
-    axes.legend(fontsize=8)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     return figure
 
 
@@ -196,7 +200,8 @@ def intent_f1_figure(per_intent: pd.DataFrame) -> "Figure":
     axes.set_xticks(range(columns), shown.columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(shown)), shown.index, fontsize=8)
     for (row, column), f1 in np.ndenumerate(shown.to_numpy()):
-        axes.text(column, row, f"{f1:.2f}", ha="center", va="center", fontsize=7)
+        color = "white" if abs(f1 - 0.5) > 0.42 else "black"
+        axes.text(column, row, f"{f1:.2f}", ha="center", va="center", fontsize=7, color=color)
     hardest = f", the hardest {len(shown)} of {len(per_intent)}" if len(shown) < len(per_intent) else ""
     axes.set_title(f"F1 by intent{hardest}", fontsize=10)
     return figure

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from intent_bert import comparison, rivals
+from intent_bert import comparison, features, rivals
 from intent_bert.comparison import Outcome, _Runner, _Split, compare
 from intent_bert.data import split_off
 from intent_bert.errors import IntentBertError
@@ -86,6 +86,20 @@ def test_bert_features_are_charged_their_vectors_and_their_encoder(config):
     encoder = 4 * (160 + 2 + 48) * 32
     assert rows.loc["bert-mean-logreg", "megabytes"] * 1e6 > encoder > rows.loc["tfidf-svm", "megabytes"] * 1e6 / 3
     assert rows.loc["bert-mean-logreg", "ms_per_sentence"] > rows.loc["majority", "ms_per_sentence"]
+
+
+def test_vectors_that_the_process_knows_already_are_timed_all_the_same(config, files, monkeypatch):
+    compare(config(methods="bert-mean-logreg"))
+    computed = []
+    original = features.predict_in_batches
+    monkeypatch.setattr(
+        features,
+        "predict_in_batches",
+        lambda predict, ids, *rest: computed.append(ids) or original(predict, ids, *rest),
+    )
+    compare(config(methods="bert-mean-logreg", sizes="3,all"))
+    sentences = {text for name in files.values() for text in pd.read_csv(name)["text"]}
+    assert len(sentences) in map(len, computed)
 
 
 def test_the_methods_that_train_bert_take_part(config):

@@ -14,7 +14,7 @@ from intent_bert import fitting
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.errors import SettingsError
 from intent_bert.fitting import MacroF1, Sentences, WarmupThenDecay, class_weights, compile_model, fine_tune
-from intent_bert.model import create_model
+from intent_bert.model import create_model, predict_in_batches, probability_function
 from intent_bert.settings import TrainingConfig
 
 CLASSES = ["music", "table", "weather"]
@@ -194,6 +194,15 @@ def test_progress_goes_to_stderr(sentences, capsys):
     assert captured.out == ""
     assert "epoch 1/1: 100%" in captured.err
     assert "val_accuracy=" in captured.err
+
+
+def test_many_fits_in_a_process_are_no_reason_to_warn(sentences, caplog):
+    for _ in range(7):
+        run(model := small_model(), sentences, None, config_of(epochs=1, batch_size=64))
+        predict_in_batches(probability_function(model), sentences.ids[:1], len(CLASSES))
+    assert caplog.messages == []
+    logging.getLogger("tensorflow").warning("5 out of the last 5 calls triggered tf.function retracing")
+    assert len(caplog.messages) == 1, "others are warned as before"
 
 
 def test_the_schedule_by_hand():

@@ -134,6 +134,17 @@ def test_cost_names_every_method_but_the_floor(compared):
     png_bytes(figure)
 
 
+@pytest.mark.parametrize("draw", [cost_figure, learning_curve_figure])
+def test_a_legend_covers_no_point(compared, draw):
+    figure = draw(compared)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends or [axes.get_legend() for axes in figure.axes]
+    box = legend.get_window_extent()
+    assert len(legend.get_texts()) == 2
+    assert figure.bbox.padded(1).containsx(box.x1) and figure.bbox.padded(1).containsy(box.y1)
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+
+
 def test_learning_curves_have_a_line_for_each_method(compared):
     (axes,) = learning_curve_figure(compared).axes
     lines = {line.get_label(): line for line in axes.get_lines()}
