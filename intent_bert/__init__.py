@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from intent_bert.data import IntentDetectionData, read_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
+    from intent_bert.export import export_model
     from intent_bert.features import BertTransformer
     from intent_bert.model import create_model
     from intent_bert.prediction import Answer, IntentPredictor
@@ -50,6 +51,7 @@ _HOMES = {
     "compare": "comparison",
     "create_model": "model",
     "evaluate_probabilities": "evaluation",
+    "export_model": "export",
     "read_table": "data",
     "train": "training",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "compare",
     "create_model",
     "evaluate_probabilities",
+    "export_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",
