@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from intent_bert.data import IntentDetectionData, split_table
     from intent_bert.errors import IntentBertError
     from intent_bert.evaluation import Evaluation, evaluate_probabilities
+    from intent_bert.export import export_model
     from intent_bert.features import BertTransformer
     from intent_bert.model import create_model
     from intent_bert.prediction import Answer, IntentPredictor
@@ -55,6 +56,7 @@ _HOMES = {
     "evaluate_probabilities": "evaluation",
     "read_table": "tables",
     "split_table": "data",
+    "export_model": "export",
     "train": "training",
 }
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "compare",
     "create_model",
     "evaluate_probabilities",
+    "export_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",

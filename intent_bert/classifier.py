@@ -19,6 +19,7 @@ from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.data import check_tables, split_off
 from intent_bert.errors import DataError
+from intent_bert.export import export_with_the_run, sentences_for
 from intent_bert.fitting import Sentences, fine_tune
 from intent_bert.model import create_model, model_arguments
 from intent_bert.prediction import IntentPredictor
@@ -119,9 +120,13 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         return self._predictor.predict_proba(_texts(X))
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write the model folder that ``IntentPredictor.load`` and ``IntentClassifier.load`` read."""
+        """Write the model folder that ``IntentPredictor.load`` and ``IntentClassifier.load`` read, with model.onnx."""
         check_is_fitted(self)
-        return save_artifact(self._artifact, folder)
+        return save_artifact(
+            self._artifact,
+            folder,
+            write_exports=lambda work: export_with_the_run(self._artifact, work, sentences_for(work), "the sample"),
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "IntentClassifier":

@@ -1,7 +1,8 @@
 """The command line, ``intent-bert COMMAND``; ``intent-bert --help`` lists the commands.
 
 Results go to stdout, everything else to stderr. Exit 0: done; 2: a mistake of the user's, told in one sentence;
-1: a mistake of ours. TensorFlow is imported by the commands that need it, not by ``--help``.
+1: a mistake of ours. TensorFlow is imported by the commands that need it: not by ``--help``, and not by ``predict``
+where the folder has a model for ONNX Runtime.
 """
 
 import argparse
@@ -15,12 +16,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from intent_bert import __version__
 from intent_bert.errors import DataError, IntentBertError, SettingsError
 from intent_bert.rivals import LADDER, RIVALS
 from intent_bert.settings import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
+
+if TYPE_CHECKING:
+    from intent_bert.prediction import IntentPredictor
 
 logger = logging.getLogger("intent_bert")
 
@@ -100,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     _add_columns(command)
+    _add_engine(command)
     command.add_argument("--output-dir", help="also write the confusion matrix and the mistakes here")
 
     command = _command(commands, "compare", "set methods against each other on a table", _run_compare)
@@ -116,6 +121,15 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--shares", default="70,15,15", help="of train, validation and test, or of train and test")
     command.add_argument("--seed", type=int, default=0, metavar="INT", help="another seed gives another split")
     _add_columns(command)
+
+    command = _command(commands, "export", "write a model for another engine, checked against Keras", _run_export)
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder; the new file goes into it")
+    command.add_argument("--format", default="onnx", help="onnx, savedmodel or litert")
+    command.add_argument("--quantize", metavar="KIND", help="int8: smaller and faster kernels (format onnx)")
+    command.add_argument(
+        "--check-file", metavar="FILE", help="a table of sentences to compare on, in place of the usual"
+    )
+    command.add_argument("--text-column", default=TEXT, help="its column with the sentences")
 
     command = _command(commands, "download", "fetch a data set or a checkpoint by name", _run_download)
     command.add_argument("name", metavar="NAME", help="snips, snips-tutorial, or a checkpoint's name")
@@ -138,13 +152,19 @@ def _command(commands: Any, name: str, help: str, run: Any) -> argparse.Argument
     command = commands.add_parser(
         name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    command.set_defaults(run=run, tensorflow=run in (run_train, _run_compare, _run_evaluate, run_predict, _run_convert))
+    command.set_defaults(run=run, tensorflow=run in (run_train, _run_compare, _run_convert))
     return command
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:
     command.add_argument("--text-column", default=TEXT, help="the column with the sentences")
     command.add_argument("--label-column", default=INTENT, help="the column with the intents")
+
+
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--engine", default="auto", help="onnx, onnx-int8 or keras; auto takes the first that the folder has"
+    )
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -183,6 +203,7 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-column", default=TEXT, help="the column with the sentences")
     parser.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_engine(parser)
 
 
 # --- the commands ------------------------------------------------------------------------------------------------
@@ -227,17 +248,22 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.tables import read_table
 
     table = read_table(options.file, options.text_column, options.label_column)
-    from intent_bert.artifact import load_artifact
-    from intent_bert.evaluation import Evaluation
-    from intent_bert.fitting import Sentences, evaluate
-    from intent_bert.model import probability_function
+    import numpy as np
 
-    artifact = load_artifact(options.model_dir)
+    from intent_bert.evaluation import evaluate_probabilities
+    from intent_bert.progress import progress_bar
+
+    predictor = _load_predictor(options)
     output = _writable_folder(options.output_dir) if options.output_dir else None
-    sentences = Sentences.of(table, artifact.tokenizer, artifact.max_seq_len)
-    result: Evaluation = evaluate(probability_function(artifact.model), sentences, artifact.classes, "evaluating")
+    texts, parts = list(table[TEXT]), []
+    with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
+        for batch in _batches(texts, 512):
+            parts.append(predictor.predict_proba(batch))
+            bar.update(len(batch))
+    result = evaluate_probabilities(texts, list(table[INTENT]), np.concatenate(parts), predictor.classes)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
+        _import_tensorflow_quietly()
         from intent_bert.training import write_reports
 
         try:
@@ -263,15 +289,13 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the answers to --input FILE: give that too")
-    from intent_bert.prediction import IntentPredictor
     from intent_bert.scoring import Rows, as_json, score_file
 
     rows = Rows(Path(options.input), options.text_column, options.on_error) if options.input else None
     texts: Any = rows or options.texts or _lines(sys.stdin)
-
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    predictor = IntentPredictor.load(options.model_dir)
+    predictor = _load_predictor(options)
     if rows is not None and options.output:
         number = score_file(predictor, rows, Path(options.output), top_k=options.top_k, resume=options.resume)
         _tell_of_skipped(rows)
@@ -292,6 +316,17 @@ def _tell_of_skipped(rows: Any) -> None:
     if rows.skipped:
         named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
         logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)
+
+
+def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
+    from intent_bert.engine import KERAS, choose_engine
+    from intent_bert.model_folder import ModelFolder
+    from intent_bert.prediction import IntentPredictor
+
+    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
+    if engine == KERAS:
+        _import_tensorflow_quietly()
+    return IntentPredictor.load(options.model_dir, engine=engine)
 
 
 def _lines(stream: Any) -> Iterator[str]:
@@ -344,6 +379,22 @@ def _new_folder(path: str) -> Path:
     if folder.exists():
         raise SettingsError(f"won't write to {folder}: it is there already; name a new folder")
     return folder
+
+
+def _run_export(options: argparse.Namespace) -> None:
+    from intent_bert.model_folder import exported_name, read_config
+
+    exported_name(options.format, options.quantize)
+    read_config(Path(options.model_dir))
+    _import_tensorflow_quietly()
+    from intent_bert.export import export_model
+
+    check = export_model(options.model_dir, options.format, options.quantize, options.check_file, options.text_column)
+    print(f"{Path(options.model_dir) / check.file}  {check.megabytes:.1f} MB")
+    print(
+        f"compared with Keras on {check.sentences} sentences ({check.sentences_from}): largest difference "
+        f"{check.largest_difference:.2g}, {check.changed_answers} answers changed"
+    )
 
 
 def _run_download(options: argparse.Namespace) -> None:

@@ -28,11 +28,11 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from sklearn.model_selection import StratifiedGroupKFold
 
 from intent_bert.advice import advise
-from intent_bert.artifact import write_json
 from intent_bert.batches import classes_of
 from intent_bert.data import split_off
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.features import BertTransformer, shared_encoder
+from intent_bert.model_folder import write_json
 from intent_bert.plots import cost_figure, intent_f1_figure, learning_curve_figure, save_figure
 from intent_bert.rivals import Rival, bert_features, chosen
 from intent_bert.settings import INTENT, TEXT, CompareConfig

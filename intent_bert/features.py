@@ -28,7 +28,7 @@ import numpy as np
 from keras import ops
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from intent_bert.artifact import is_model_folder, load_artifact
+from intent_bert.artifact import load_artifact
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights, read_pooler
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.layers import BertModelLayer
@@ -36,6 +36,7 @@ from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
 from intent_bert.errors import SettingsError
 from intent_bert.model import TokenPooling, check_max_seq_len, predict_in_batches
+from intent_bert.model_folder import is_model_folder
 from intent_bert.settings import POOLINGS
 from intent_bert.tables import check_texts
 

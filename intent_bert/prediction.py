@@ -9,14 +9,17 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
-from typing import NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, cast, overload
 
 import numpy as np
 
-from intent_bert.artifact import Artifact, load_artifact
-from intent_bert.batches import Label
+from intent_bert.engine import AUTO, ENGINE_FILES, KERAS, KerasEngine, OnnxEngine, choose_engine
 from intent_bert.errors import DataError, SettingsError
-from intent_bert.model import predict_in_batches, probability_function
+from intent_bert.model_folder import ModelFolder
+
+if TYPE_CHECKING:
+    from intent_bert.artifact import Artifact
+    from intent_bert.batches import Label
 
 logger = logging.getLogger("intent_bert")
 
@@ -26,7 +29,7 @@ CHUNK = 4096  # texts that are held as ids at a time, sorted by length among the
 class Answer(NamedTuple):
     """An intent and its probability; ``intent`` is None, with confidence 0, for a text without a word in it."""
 
-    intent: Label | None
+    intent: "Label | None"
     confidence: float
 
 
@@ -35,22 +38,42 @@ class IntentPredictor:
 
     A text longer than the model's ``max_seq_len`` is answered from its beginning. A text without a word (empty,
     or white space) has no intent: its answer is ``Answer(None, 0.0)`` and its probabilities are all alike.
+
+    Attributes:
+        engine: what computes the answers: "onnx", "onnx-int8" or "keras".
+        classes: the intents, in the order of the probabilities.
+        max_seq_len, tokenizer: how a text becomes ids.
     """
 
-    def __init__(self, artifact: Artifact, batch_size: int = 64) -> None:
-        self.classes, self.max_seq_len = artifact.classes, artifact.max_seq_len
-        self.tokenizer, self.batch_size = artifact.tokenizer, batch_size
-        self._predict = probability_function(artifact.model)
+    def __init__(
+        self, artifact: "Artifact | ModelFolder", batch_size: int = 64, engine: OnnxEngine | None = None
+    ) -> None:
+        self.classes, self.max_seq_len, self.tokenizer = artifact.classes, artifact.max_seq_len, artifact.tokenizer
+        self._engine = engine or KerasEngine(cast("Artifact", artifact).model, batch_size)
+        self.engine = self._engine.name
         self._told_of_cut = False
 
     @classmethod
-    def load(cls, folder: str | PathLike, batch_size: int = 64) -> "IntentPredictor":
+    def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO) -> Self:
         """Read a model folder.
 
+        Args:
+            folder: what ``train`` has written.
+            batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
+            engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
+                folder has. TensorFlow and Keras are imported for "keras" alone.
+
         Raises:
-            ModelFolderError: the folder is missing, damaged, or of a newer version.
+            ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
+            SettingsError: an engine that isn't known, or whose package isn't installed.
         """
-        return cls(load_artifact(folder), batch_size)
+        opened = ModelFolder(folder)
+        name = choose_engine(opened, engine)
+        if name == KERAS:
+            from intent_bert.artifact import load_artifact
+
+            return cls(load_artifact(folder), batch_size)
+        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name))
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
@@ -92,7 +115,7 @@ class IntentPredictor:
         if cut and not self._told_of_cut:
             self._told_of_cut = True
             logger.warning("a text longer than %d tokens is answered from its beginning (told once)", self.max_seq_len)
-        probabilities = predict_in_batches(self._predict, ids, len(self.classes), self.batch_size)
+        probabilities = self._engine.probabilities(ids)
         empty = np.array([len(sentence) == 2 for sentence in ids], bool)  # only [CLS] [SEP]
         probabilities[empty] = 1 / len(self.classes)
         return probabilities, empty

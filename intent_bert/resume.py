@@ -22,9 +22,8 @@ from intent_bert.model import save_weights
 
 logger = logging.getLogger("intent_bert")
 
-UNFINISHED = "unfinished"  # in the output folder
 PROGRESS_FILE = "progress.json"
-_FREE_TO_CHANGE = ("output_dir", "log_dir", "resume", "strict")
+_FREE_TO_CHANGE = ("output_dir", "log_dir", "resume", "strict", "export")
 
 
 @dataclass

@@ -106,6 +106,7 @@ class TrainingConfig(DataSettings):
     seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
     precision: str = _setting("float32", "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16")
     resume: bool = _setting(False, "go on with a run with these settings that was killed")
+    export: bool = _setting(True, "also write model.onnx, with which answers come faster")
     output_dir: str = _setting("runs/model", "the model folder to write")
     log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
 

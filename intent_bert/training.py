@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from intent_bert import artifact, datasets
-from intent_bert.artifact import Artifact, check_output_folder, save_artifact
+from intent_bert import datasets
+from intent_bert.artifact import Artifact, save_artifact
 from intent_bert.batches import classes_of
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
@@ -24,10 +24,23 @@ from intent_bert.card import model_card
 from intent_bert.data import check_tables, split_off
 from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
+from intent_bert.export import check_packages, export_with_the_run
 from intent_bert.fitting import Sentences, evaluate, fine_tune
 from intent_bert.model import check_max_seq_len, create_model, model_arguments, probability_function
+from intent_bert.model_folder import (
+    CARD_FILE,
+    CONFUSION_PICTURE,
+    CONFUSION_TABLE,
+    HISTORY_FILE,
+    LOG_FOLDER,
+    METRICS_FILE,
+    MISTAKES_FILE,
+    UNFINISHED,
+    check_output_folder,
+    write_json,
+)
 from intent_bert.plots import confusion_figure, save_figure
-from intent_bert.resume import UNFINISHED, UnfinishedRun
+from intent_bert.resume import UnfinishedRun
 from intent_bert.settings import INTENT, DataSettings, TrainingConfig
 from intent_bert.tables import read_table
 from intent_bert.tensorboard import TensorBoardLogs
@@ -85,6 +98,8 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder; nothing is written.
     """
     config.validate()
+    if config.export:
+        check_packages("onnx")
     started = time.perf_counter()
     tables = with_validation(read_tables(config), config)
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
@@ -92,8 +107,8 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     check_max_seq_len(config.max_seq_len, params)
     tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
     weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
-    output = check_output_folder(config.output_dir, needed_bytes=int(1.2 * weight_bytes))
-    log_dir = Path(config.log_dir) if config.log_dir else output / artifact.LOG_FOLDER
+    output = check_output_folder(config.output_dir, needed_bytes=int((2.3 if config.export else 1.2) * weight_bytes))
+    log_dir = Path(config.log_dir) if config.log_dir else output / LOG_FOLDER
     classes = classes_of(tables["train"][INTENT])
     config = config.suited_to(params.hidden_size, len(tables["train"]), len(classes))
     splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
@@ -127,11 +142,21 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     logs.close(evaluations)
     settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
     result = Artifact.trained(model, tokenizer, classes, settings)
+    shown = next(name for name in ("test", "validation", "train") if name in splits)
+
+    def write_exports(folder: Path) -> list[str]:
+        return export_with_the_run(result, folder, splits[shown].texts, f"{shown} of the run") if config.export else []
+
+    def save() -> None:
+        save_artifact(
+            result, output, lambda folder: _write_extras(folder, result, evaluations, history, shown), write_exports
+        )
+
     try:
-        save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+        save()
     except ModelFolderError:
         unfinished.clear()  # it may hold the disk space that the model needs
-        save_artifact(result, output, lambda folder: _write_extras(folder, result, evaluations, history))
+        save()
     unfinished.clear()
     return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
 
@@ -142,19 +167,20 @@ def _digest(splits: dict[str, Sentences]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def _write_extras(folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame) -> None:
+def _write_extras(
+    folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame, shown: str
+) -> None:
     """What people read: figures, picture, mistakes, history and the card."""
-    artifact.write_json(folder / artifact.METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
-    history.to_csv(folder / artifact.HISTORY_FILE)
-    shown = next(name for name in ("test", "validation", "train") if name in evaluations)
+    write_json(folder / METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
+    history.to_csv(folder / HISTORY_FILE)
     write_reports(folder, evaluations[shown], shown)
     card = model_card(result.settings, result.classes, evaluations, result.params)
-    (folder / artifact.CARD_FILE).write_text(card, encoding="utf-8")
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
     """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
     title = f"{name}: accuracy {evaluation.accuracy:.2%}"
-    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / artifact.CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / artifact.CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / artifact.MISTAKES_FILE, index=False)
+    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / CONFUSION_PICTURE)
+    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
+    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)

@@ -1,4 +1,4 @@
-"""The model folder: carried away, damaged, overwritten, cut off while it is written."""
+"""The model in its folder: carried away, damaged, overwritten, cut off while it is written."""
 
 import json
 import os
@@ -15,8 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from intent_bert import artifact as folders
-from intent_bert.artifact import Artifact, check_output_folder, load_artifact, save_artifact
+from intent_bert.artifact import Artifact, load_artifact, save_artifact
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.errors import ModelFolderError
@@ -157,29 +156,6 @@ def test_a_missing_truncated_or_changed_file_is_refused_by_name(saved, name):
     load_artifact(saved)
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (lambda text: text[: len(text) // 2], "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: "[]", "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: '{"format_version": "new"}', "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: '{"model_type": "bert"}', "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: text.replace('"pooling"', '"poling"'), "{} is damaged: config.json lacks pooling"),
-        (lambda text: text.replace('"max_seq_len": 24', '"max_seq_len": "x"'), "{} is damaged: config.json lacks max_"),
-        (lambda text: text.replace('"cls"', '"first"'), "{} is damaged: config.json was changed after it"),
-        (lambda text: text.replace('"hidden_size": 32', '"hidden_size": 64'), "{} is damaged: config.json was changed"),
-        (lambda text: text.replace('"pooling": "cls"', '"pooling": "mean"'), "{} is damaged: config.json was changed"),
-    ],
-)
-def test_a_config_that_does_not_fit_is_refused(saved, change, expected):
-    path = saved / "config.json"
-    text = path.read_text()
-    path.write_text(change(text))
-    assert path.read_text() != text
-    assert message_of(saved).startswith(expected.format(saved))
-    assert "\n" not in message_of(saved)
-
-
 def test_a_weight_that_keras_would_leave_as_it_is_is_missed(saved, monkeypatch):
     """Keras only warns where a weight file has no group for a layer; an answer would then be noise."""
     load_weights = keras.Model.load_weights
@@ -192,22 +168,6 @@ def test_a_weight_that_keras_would_leave_as_it_is_is_missed(saved, monkeypatch):
 
     monkeypatch.setattr(keras.Model, "load_weights", skip_some)
     assert message_of(saved) == f"{saved} is damaged: model.weights.h5 lacks dense/kernel"
-
-
-def test_a_newer_format_is_refused_with_both_versions(saved):
-    path = saved / "config.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2').replace("0.1.0", "9.8.7"))
-    assert message_of(saved) == (
-        f"{saved} is in format 2 (intent_bert 9.8.7); this version reads up to format 1: upgrade intent_bert"
-    )
-
-
-def test_what_is_no_model_folder_is_told(tmp_path):
-    assert message_of(tmp_path / "no") == f"no such model folder: {tmp_path / 'no'}"
-    assert message_of(tmp_path) == f"{tmp_path} is no model folder: it has no config.json"
-    (tmp_path / "config.json").mkdir()
-    assert message_of(tmp_path) == f"can't read {tmp_path}/config.json: Is a directory"
-    assert message_of(Path(__file__)) == f"no such model folder: {__file__}"
 
 
 # --- overwritten -------------------------------------------------------------------------------------------------
@@ -225,50 +185,6 @@ def test_a_new_model_replaces_the_old_and_keeps_logs_and_other_files(saved, quic
     assert (saved / "README.md").read_text() == "new"
     assert not (saved / "mistakes.csv").exists()
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
-
-
-def test_swapping_works_without_the_linux_call_too(saved, quick_checkpoint, monkeypatch):
-    monkeypatch.setattr(folders.sys, "platform", "darwin")
-    (saved / "logs").mkdir()
-    save_artifact(artifact_of(quick_checkpoint, ["x", "y"]), saved)
-    assert load_artifact(saved).classes == ["x", "y"]
-    assert (saved / "logs").is_dir()
-    assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
-
-
-def test_other_things_are_never_overwritten(quick_artifact, tmp_path):
-    (tmp_path / "file").write_text("mine")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for name in "dcba":
-        (folder / name).write_text("mine")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "config.json").write_text("3")
-    before = contents(tmp_path)
-    for place, expected in (
-        ("file", f"can't write the model to {tmp_path}/file: it is a file; name a folder"),
-        ("folder", f"won't write the model to {folder}: it holds other things (a, b, c); name a new folder"),
-        ("other", f"won't write the model to {tmp_path}/other: it holds other things (config.json); name a new folder"),
-        ("file/deep/model", f"can't write to {tmp_path}/file/deep: Not a directory"),
-    ):
-        with pytest.raises(ModelFolderError) as caught:
-            save_artifact(quick_artifact, tmp_path / place)
-        assert str(caught.value) == expected
-    assert contents(tmp_path) == before
-
-
-def test_checking_a_place_leaves_nothing_behind(tmp_path, monkeypatch):
-    assert check_output_folder(tmp_path / "new" / "model") == tmp_path / "new" / "model"
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ModelFolderError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
-        check_output_folder(tmp_path / "model", needed_bytes=10**15)
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(folders.tempfile, "TemporaryDirectory", refuse)
-    with pytest.raises(ModelFolderError, match=f"^can't write to {tmp_path}: Permission denied$"):
-        check_output_folder(tmp_path / "model")
 
 
 # --- cut off -----------------------------------------------------------------------------------------------------
@@ -328,7 +244,7 @@ SAVE_AND_BE_KILLED = """
 import json, os, random, shutil, signal, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from intent_bert import artifact as folders
+from intent_bert import artifact as folders, model_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.tokenization import FullTokenizer
 
@@ -364,9 +280,9 @@ for number in range(int(kills)):
     time.sleep(random.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    config = folders.read_config(Path(target))
-    for name in folders._LOADED_FILES:
-        folders._check_file(Path(target) / name, config["sha256"].get(name))
+    config = model_folder.read_config(Path(target))
+    for name in model_folder.LOADED_FILES:
+        model_folder.check_file(Path(target) / name, config["sha256"].get(name))
     cut_off = [entry for entry in Path(target).parent.iterdir() if entry.name.startswith(".")]
     print(json.loads((Path(target) / "labels.json").read_text())[0], bool(cut_off))
     for entry in cut_off:
@@ -393,15 +309,3 @@ def test_a_run_killed_while_it_saves_leaves_the_old_folder_or_the_new_one(quick_
     np.testing.assert_array_equal(
         left.model.get_weights()[0], load_artifact(names[left.classes[0]]).model.get_weights()[0]
     )
-
-
-def test_a_mounted_disk_or_the_root_is_refused_before_anything_slow(tmp_path, monkeypatch):
-    with pytest.raises(
-        ModelFolderError, match=r"can't write the model to /: a disk is mounted there; name a folder inside"
-    ):
-        check_output_folder("/")
-    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "volume")
-    (tmp_path / "volume").mkdir()
-    with pytest.raises(ModelFolderError, match=r"volume: a disk is mounted there; name a folder inside it"):
-        check_output_folder(tmp_path / "volume")
-    assert check_output_folder(tmp_path / "volume" / "model") == tmp_path / "volume" / "model"

@@ -61,6 +61,7 @@ def test_fit_predict_score_and_what_is_learnt(classifier, small_table):
 def test_saved_loaded_pickled_and_joblib_copies_answer_the_same(classifier, tmp_path):
     expected = classifier.predict_proba(LONG)
     folder = classifier.save(tmp_path / "model")
+    assert {"model.onnx", "model.onnx.json"} <= {entry.name for entry in folder.iterdir()}
     loaded = IntentClassifier.load(folder)
     joblib.dump(classifier, tmp_path / "model.joblib")
     copies = [loaded, pickle.loads(pickle.dumps(classifier)), joblib.load(tmp_path / "model.joblib")]
@@ -71,6 +72,7 @@ def test_saved_loaded_pickled_and_joblib_copies_answer_the_same(classifier, tmp_
     pd.testing.assert_frame_equal(copies[1].history_, classifier.history_)
     assert [answer.intent for answer in IntentPredictor.load(folder).predict(LONG)] == [30, 20, 10]
     assert b"tensorflow" not in pickle.dumps(classifier)
+    assert b"model.onnx" not in pickle.dumps(classifier), "a copy in memory answers with Keras"
 
 
 def test_an_unfitted_estimator_pickles_and_refuses_to_answer(quick_checkpoint, tmp_path):

@@ -116,7 +116,10 @@ def test_evaluate_prints_json_and_writes_reports(capsys, trained, tmp_path):
     test = trained.folder.parent / "test.csv"
     code, out, err = run(capsys, "evaluate", trained.folder, test)
     assert (code, err) == (0, "")
-    assert json.loads(out) == json.loads((trained.folder / "metrics.json").read_text())["test"]
+    expected = json.loads((trained.folder / "metrics.json").read_text())["test"]
+    assert json.loads(out) == {**expected, "loss": pytest.approx(expected["loss"], abs=1e-5)}
+    code, out, err = run(capsys, "evaluate", trained.folder, test, "--engine", "keras")
+    assert (code, err, json.loads(out)) == (0, "", expected)
 
     table = pd.read_csv(test)
     table.loc[len(table)] = ["jump", "sport"]
@@ -241,6 +244,54 @@ def test_split_in_two_tells_of_contradictions(capsys, tmp_path, monkeypatch):
     assert (tmp_path / "parts" / "test.csv").read_text().startswith('"text","intent"\n')
 
 
+ASK = """
+import json, sys, time
+from intent_bert import cli
+
+code = cli.main(["predict", sys.argv[1], "play my song"])
+heavy = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "tqdm", "onnx", "requests", "h5py")
+print(json.dumps([code, [name for name in heavy if name in sys.modules]]))
+"""
+
+
+def test_predict_on_onnx_runtime_imports_nothing_that_is_heavy(trained):
+    done = subprocess.run([sys.executable, "-c", ASK, trained.folder], capture_output=True, text=True, check=True)
+    answer, facts = done.stdout.splitlines()
+    assert answer.startswith("music 0.9")
+    assert json.loads(facts) == [0, []]
+    assert done.stderr == ""
+
+
+# --- export ------------------------------------------------------------------------------------------------------
+
+
+def test_export_tells_what_it_wrote_and_predict_takes_it(capsys, trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    asked = ("play my song", "will it rain", "--json")
+    expected = run(capsys, "predict", folder, *asked)
+    assert run(capsys, "predict", folder, *asked, "--engine", "onnx") == expected
+    code, out, err = run(capsys, "predict", folder, *asked, "--engine", "onnx-int8")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"intent-bert: {folder} has no model.int8.onnx for engine 'onnx-int8': intent-bert export {folder} "
+        "--quantize int8 writes it\n"
+    )
+    (tmp_path / "check.csv").write_text("text\nplay my song\nwill it rain\n")
+    code, out, err = run(capsys, "export", folder, "--quantize", "int8", "--check-file", tmp_path / "check.csv")
+    assert (code, err) == (0, "")
+    check = json.loads((folder / "model.int8.onnx.json").read_text())
+    assert out.splitlines() == [
+        f"{folder / 'model.int8.onnx'}  {check['megabytes']:.1f} MB",
+        "compared with Keras on 2 sentences (check.csv): largest difference "
+        f"{check['largest_difference']:.2g}, 0 answers changed",
+    ]
+    code, out, err = run(capsys, "predict", folder, *asked, "--engine", "onnx-int8")
+    assert (code, err) == (0, "")
+    assert out != expected[1]
+    assert [json.loads(line)["intent"] for line in out.splitlines()] == ["music", "weather"]
+    assert run(capsys, "predict", folder, *asked) == expected
+
+
 # --- the other commands ------------------------------------------------------------------------------------------
 
 
@@ -302,7 +353,9 @@ def test_convert_writes_the_other_layout(capsys, quick_checkpoint, tmp_path):
 
 # --- help --------------------------------------------------------------------------------------------------------
 
-COMMANDS = ["train", "compare", "evaluate", "predict", "split", "download", "checkpoints", "datasets", "convert"]
+COMMANDS = [
+    "train", "compare", "evaluate", "predict", "split", "export", "download", "checkpoints", "datasets", "convert",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -478,7 +531,7 @@ def test_an_unknown_checkpoint_name_is_answered_with_the_nearest(capsys, place, 
 
 
 def test_no_disk_space_is_told_before_training(capsys, place, monkeypatch):
-    monkeypatch.setattr("intent_bert.artifact.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10}))
+    monkeypatch.setattr("intent_bert.model_folder.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10}))
     before = snapshot(place)
     check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: the model needs about 0 MB")
     assert snapshot(place) == before
@@ -546,6 +599,26 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
         (["compare", "--data", "sample", "--sizes", "few"], "sizes must be numbers above 0, or all, separated by comm"),
         (["compare", "--train-file", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),
         (["compare", "--methods", "majority"], "say what to train on: either --data NAME or --train-file FILE"),
+        (
+            ["predict", "MODEL", "a", "--engine", "torch"],
+            "unknown engine 'torch': expected one of auto, onnx, onnx-int8, ",
+        ),
+        (
+            ["evaluate", "MODEL", "train.csv", "--engine", "onnx-int8"],
+            "has no model.int8.onnx for engine 'onnx-int8': ",
+        ),
+        (["predict", "FOREIGN", "a"], "is damaged: model.onnx is not the file that was saved (its sha256 differs)"),
+        (["export", "no"], "no such model folder: no"),
+        (
+            ["export", "MODEL", "--format", "onyx"],
+            "unknown export format 'onyx': did you mean onnx? (there are onnx, sa",
+        ),
+        (
+            ["export", "MODEL", "--quantize", "int4"],
+            "can't quantise format 'onnx' to 'int4': there is int8 of format o",
+        ),
+        (["export", "MODEL", "--check-file", "no.csv"], "no such file: no.csv"),
+        (["export", "DAMAGED"], "is damaged: vocab.txt is missing; copy the whole folder again"),
         (["datasets", "busy"], "busy should hold a train file (train.csv|tsv|jsonl|parquet), but has none"),
         (["datasets", "sample", "--plot", "no/counts.png"], "can't draw into no/counts.png: "),
         (["datasets", "sample", "--plot", "counts.xyz"], "can't draw into counts.xyz: "),
@@ -560,8 +633,11 @@ def test_a_mistake_in_the_other_commands_gets_one_sentence(capsys, place, traine
     if "DAMAGED" in arguments:
         shutil.copytree(trained.folder, "damaged")
         Path("damaged/vocab.txt").unlink()
+    if "FOREIGN" in arguments:
+        shutil.copytree(trained.folder, "foreign")
+        Path("foreign/model.onnx").write_bytes(b"of another model")
     before = snapshot(place)
-    names = {"MODEL": str(trained.folder), "DAMAGED": "damaged"}
+    names = {"MODEL": str(trained.folder), "DAMAGED": "damaged", "FOREIGN": "foreign"}
     code, out, err = run(capsys, *(names.get(argument, argument) for argument in arguments))
     assert code == 2
     assert expected in err.splitlines()[-1]

@@ -33,12 +33,16 @@ ORDER = [  # each may use only those above it
     "tables",
     "data",
     "datasets",
+    "model_folder",
     "model",
+    "engine",
     "optimizer",
     "resume",
     "evaluation",
     "plots",
     "artifact",
+    "onnx_graph",
+    "export",
     "tensorboard",
     "card",
     "frozen",
@@ -62,8 +66,8 @@ def test_exported_names_are_pinned():
         "Answer", "BertConfig", "BertModelLayer", "BertTransformer", "CompareConfig", "Comparison", "Evaluation",
         "FullTokenizer", "IntentBertError", "IntentClassifier", "IntentDetectionData", "IntentPredictor",
         "StockBertConfig", "TrainingConfig", "WordVectorTransformer", "__version__", "compare", "create_model",
-        "evaluate_probabilities", "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt",
-        "read_table", "split_table", "train",
+        "evaluate_probabilities", "export_model", "load_stock_weights", "map_stock_config_to_params",
+        "params_from_pretrained_ckpt", "read_table", "split_table", "train",
     ]  # fmt: skip
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",
@@ -166,8 +170,9 @@ HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers",
         "import intent_bert.cli as cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass",
         "import intent_bert.cli as cli\ntry:\n    cli.main(['train', '--help'])\nexcept SystemExit: pass",
         "import intent_bert.cli as cli\nassert cli.main(['checkpoints']) == 0",
+        "import intent_bert.cli as cli\nassert cli.main(['export', 'here', '--format', 'onyx']) == 2",
     ],
-    ids=["import", "help", "train-help", "checkpoints"],
+    ids=["import", "help", "train-help", "checkpoints", "a mistake"],
 )
 def test_light_things_import_nothing_heavy(code):
     assert heavy_after(code) == []

@@ -18,6 +18,15 @@ def predictor(trained) -> IntentPredictor:
     return IntentPredictor.load(trained.folder)
 
 
+def test_training_leaves_a_folder_that_answers_on_onnx_runtime_as_on_keras(trained, predictor):
+    assert predictor.engine == "onnx"
+    keras = IntentPredictor.load(trained.folder, engine="keras")
+    assert keras.engine == "keras"
+    np.testing.assert_allclose(predictor.predict_proba(TEXTS), keras.predict_proba(TEXTS), atol=1e-5)
+    with pytest.raises(SettingsError, match=r"^unknown engine 'torch': expected one of auto, onnx, onnx-int8, keras$"):
+        IntentPredictor.load(trained.folder, engine="torch")
+
+
 def test_answers_come_in_order_with_intent_and_probability(predictor):
     answers = predictor.predict(["play my song", "will it rain", "book a table"])
     assert [answer.intent for answer in answers] == ["music", "weather", "table"]
@@ -34,8 +43,9 @@ def test_answers_come_in_order_with_intent_and_probability(predictor):
 def test_batches_and_company_change_no_answer(trained, predictor):
     expected = np.concatenate([predictor.predict_proba([text]) for text in TEXTS])
     for batch_size in (1, 2, 64):
-        asked = IntentPredictor.load(trained.folder, batch_size=batch_size).predict_proba(TEXTS * 3)
+        asked = IntentPredictor.load(trained.folder, batch_size=batch_size, engine="keras").predict_proba(TEXTS * 3)
         np.testing.assert_allclose(asked, np.tile(expected, (3, 1)), atol=1e-5)
+    np.testing.assert_allclose(predictor.predict_proba(TEXTS * 3), np.tile(expected, (3, 1)), atol=1e-6)
 
 
 def test_chunks_keep_the_order_and_the_position_of_a_mistake(predictor, monkeypatch):

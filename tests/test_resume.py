@@ -10,7 +10,8 @@ import pytest
 from intent_bert import training
 from intent_bert.artifact import load_artifact
 from intent_bert.errors import ModelFolderError, SettingsError
-from intent_bert.resume import PROGRESS_FILE, UNFINISHED, Progress, UnfinishedRun
+from intent_bert.model_folder import UNFINISHED
+from intent_bert.resume import PROGRESS_FILE, Progress, UnfinishedRun
 from intent_bert.settings import TrainingConfig
 from intent_bert.training import train
 

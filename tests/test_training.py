@@ -3,6 +3,7 @@
 import json
 import resource
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def config_of(recipe: str = "default", **settings: Any) -> TrainingConfig:
 def test_the_folder_holds_what_the_design_promises(trained):
     assert {entry.name for entry in trained.folder.iterdir()} == {
         "README.md", "config.json", "confusion_matrix.csv", "confusion_matrix.png", "history.csv", "labels.json",
-        "logs", "metrics.json", "mistakes.csv", "model.weights.h5", "tokenizer_config.json", "vocab.txt",
+        "logs", "metrics.json", "mistakes.csv", "model.onnx", "model.onnx.json", "model.weights.h5",
+        "tokenizer_config.json", "vocab.txt",
     }  # fmt: skip
+    check = json.loads((trained.folder / "model.onnx.json").read_text())
+    assert (check["sentences"], check["sentences_from"], check["changed_answers"]) == (15, "test of the run", 0)
+    assert check["largest_difference"] < 1e-5
     assert json.loads((trained.folder / "labels.json").read_text()) == ["music", "table", "weather"]
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert list(metrics) == ["train", "validation", "test"]
@@ -107,14 +112,16 @@ def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_i
             raise KeyboardInterrupt
 
     monkeypatch.setattr(TensorBoardLogs, "on_epoch_begin", interrupt)
-    second = train(config_of(**settings | {"epochs": 3, "output_dir": str(output)}), progress=False)
+    second = train(config_of(**settings | {"epochs": 3, "output_dir": str(output), "export": False}), progress=False)
     assert second.interrupted
     assert len(second.history) == 1
     assert json.loads((output / "config.json").read_text())["settings"]["interrupted"] is True
     assert {folder.name for folder in (output / "logs").iterdir()} == {first.log_dir.name, second.log_dir.name}
     assert (output / "notes.txt").read_text() == "mine"
     assert [entry.name for entry in output.parent.iterdir()] == ["model"]
-    assert len(IntentPredictor.load(output).predict(["play music"])) == 1
+    assert not list(output.glob("model.onnx*"))
+    predictor = IntentPredictor.load(output)
+    assert (predictor.engine, len(predictor.predict(["play music"]))) == ("keras", 1)
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
@@ -219,8 +226,12 @@ def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, qui
         with pytest.raises(ModelFolderError) as caught:
             train(config_of(**given, output_dir=output), progress=False)
         assert expected in str(caught.value)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnx", None)
+        with pytest.raises(SettingsError, match=r"^exporting to onnx needs what is not installed: pip install onnx$"):
+            train(config_of(**given, output_dir=str(tmp_path / "model")), progress=False)
     disk = type("Disk", (), {"free": 10})
-    monkeypatch.setattr("intent_bert.artifact.shutil.disk_usage", lambda _: disk)
+    monkeypatch.setattr("intent_bert.model_folder.shutil.disk_usage", lambda _: disk)
     with pytest.raises(ModelFolderError) as caught:
         train(config_of(**given, output_dir=str(tmp_path / "model")), progress=False)
     assert str(caught.value).startswith(f"not enough disk space at {tmp_path}: the model needs about 0 MB, 0 MB are")

@@ -44,7 +44,8 @@ def gelu_erf(x: Any) -> Any:
 
 def attention_bias_of(padding_mask: Any) -> Any:
     """What is added to attention scores: bool (B, T), true where there is a token -> float32 (B, 1, 1, T)."""
-    return ops.where(padding_mask, 0.0, MASKED_SCORE)[:, None, None, :]
+    bias = ops.where(padding_mask, 0.0, MASKED_SCORE)
+    return ops.expand_dims(ops.expand_dims(bias, 1), 1)  # not [:, None, None]: LiteRT has no such slice
 
 
 def get_activation(name: str, gelu_approximate: bool) -> Any:

@@ -1,0 +1,157 @@
+"""What computes an answer: which engine a model folder can use here, and the one on ONNX Runtime.
+
+    onnx        model.onnx on ONNX Runtime, float32
+    onnx-int8   model.int8.onnx on ONNX Runtime
+    keras       model.weights.h5 in Keras on TensorFlow
+
+TensorFlow and Keras are imported for the last alone. Texts, intents and rankings are prediction.py's business.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model_folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder, reason
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger("intent_bert")
+
+ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
+KERAS = "keras"
+AUTO = "auto"
+ENGINES = (*ENGINE_FILES, KERAS)
+TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
+
+
+def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
+    """The engine that answers for this folder; "auto" takes the first of ``ENGINES`` that is there.
+
+    Raises:
+        SettingsError: no engine is called so, or its package is not installed.
+        ModelFolderError: the folder has no file for it, or has one that it does not count to its own.
+    """
+    if engine not in (AUTO, *ENGINES):
+        raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
+    for name, file in ENGINE_FILES.items():
+        if engine not in (AUTO, name):
+            continue
+        if not folder.holds(file):
+            if (folder.path / file).exists():
+                raise ModelFolderError(
+                    f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, "
+                    f"or write one with intent-bert export {folder.path}"
+                )
+            if engine == name:
+                quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
+                raise ModelFolderError(
+                    f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} "
+                    "writes it"
+                )
+        elif _is_installed("onnxruntime"):
+            return name
+        elif engine == name:
+            raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install onnxruntime")
+        else:
+            logger.warning("onnxruntime is not installed (pip install onnxruntime): Keras answers, more slowly")
+            break
+    missing = [name for name in ("keras", "tensorflow") if not _is_installed(name)]
+    if missing:
+        raise SettingsError(f"engine 'keras' needs what is not installed: pip install {' '.join(missing)}")
+    return KERAS
+
+
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+class KerasEngine:
+    """A Keras model in memory, in batches of so many sentences of about one length."""
+
+    name = KERAS
+
+    def __init__(self, model: "keras.Model", batch_size: int) -> None:
+        from intent_bert.model import probability_function
+
+        self._function, self._width, self._batch_size = probability_function(model), model.output_shape[-1], batch_size
+
+    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+        from intent_bert.model import predict_in_batches
+
+        return predict_in_batches(self._function, ids, self._width, self._batch_size)
+
+
+class OnnxEngine:
+    """A model file in ONNX Runtime: padded ids in, probabilities out. It may be called from several threads.
+
+    Args:
+        path: the file.
+        name: how the engine is called.
+        threads: cores that a single call uses; all that this process may use by default.
+
+    Raises:
+        ModelFolderError: the installed ONNX Runtime can't run the file.
+    """
+
+    def __init__(self, path: Path, name: str = "onnx", threads: int | None = None) -> None:
+        import onnxruntime
+
+        self.name = name
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.log_severity_level = 3  # errors, which are raised
+        options.add_session_config_entry("session.x64quantprecision", "1")  # else int8 may overflow without VNNI
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no class of their own
+            raise ModelFolderError(
+                f"ONNX Runtime {onnxruntime.__version__} can't run {path} ({reason(error)}): "
+                "pip install --upgrade onnxruntime"
+            ) from error
+        self._input, self._width = self._session.get_inputs()[0].name, self._session.get_outputs()[0].shape[1]
+
+    def __call__(self, input_ids: np.ndarray) -> np.ndarray:
+        """Padded ids, int32 (B, T) -> probabilities, float32 (B, C)."""
+        return self._session.run(None, {self._input: input_ids})[0]
+
+    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+        answers = np.empty((len(ids), self._width), "float32")
+        for rows, padded in batches_by_length(ids):
+            answers[rows] = self(padded)
+        return answers
+
+
+def batches_by_length(
+    ids: Sequence[Sequence[int]], tokens: int = TOKENS_AT_ONCE
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of about one length and at most so many tokens, padding included, the shortest sentences first.
+
+    Gives the numbers of the sentences, (B,), and their ids, int32 (B, T) with 0 to the right. A sentence that is longer
+    than ``tokens`` is a batch of its own.
+    """
+    lengths = np.fromiter(map(len, ids), "int64", len(ids))
+    order = np.argsort(lengths, kind="stable")
+    while len(order):
+        sizes = lengths[order[:tokens]] * np.arange(1, min(len(order), tokens) + 1)  # if this one were the last
+        end = max(1, int(np.searchsorted(sizes, tokens, "right")))
+        rows, order = order[:end], order[end:]
+        padded = np.zeros((end, lengths[rows[-1]]), "int32")
+        there = np.arange(padded.shape[1]) < lengths[rows, None]
+        padded[there] = np.fromiter(chain.from_iterable(ids[row] for row in rows), "int32")
+        yield rows, padded
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
