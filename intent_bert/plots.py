@@ -147,6 +147,8 @@ def _name_points(axes: Any, x: np.ndarray, y: np.ndarray, names: list[str]) -> N
             beside = x[place] * (0.85 if right_half else 1.18)
             side = "right" if right_half else "left"
             axes.text(beside, at, names[place], fontsize=7, va="center_baseline", ha=side, path_effects=[halo])
+            if at < y[place]:
+                axes.plot([beside, x[place]], [at, y[place]], color="0.6", lw=0.5, zorder=0)
             below = at
 
 
