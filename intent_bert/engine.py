@@ -30,6 +30,7 @@ KERAS = "keras"
 AUTO = "auto"
 ENGINES = (*ENGINE_FILES, KERAS)
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
+LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
 
 
 def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
@@ -99,24 +100,31 @@ class OnnxEngine:
         threads: cores that a single call uses; all that this process may use by default.
 
     Raises:
-        ModelFolderError: the installed ONNX Runtime can't run the file.
+        SettingsError: the installed ONNX Runtime is older than ``LEAST_ONNX_RUNTIME``.
+        ModelFolderError: it can't run the file.
     """
 
     def __init__(self, path: Path, name: str = "onnx", threads: int | None = None) -> None:
         import onnxruntime
 
         self.name = name
-
+        version = onnxruntime.__version__
+        if tuple(map(int, version.split(".")[:2])) < LEAST_ONNX_RUNTIME:
+            least = ".".join(map(str, LEAST_ONNX_RUNTIME))
+            raise SettingsError(
+                f"ONNX Runtime {version} has a fault in its attention: pip install 'onnxruntime>={least}'"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores that wait are left to others
         options.log_severity_level = 3  # errors, which are raised
-        options.add_session_config_entry("session.x64quantprecision", "1")  # else int8 may overflow without VNNI
+        if int8_may_overflow():
+            options.add_session_config_entry("session.x64quantprecision", "1")  # slower products that can't
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no class of their own
             raise ModelFolderError(
-                f"ONNX Runtime {onnxruntime.__version__} can't run {path} ({reason(error)}): "
-                "pip install --upgrade onnxruntime"
+                f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
             ) from error
         self._input, self._width = self._session.get_inputs()[0].name, self._session.get_outputs()[0].shape[1]
 
@@ -127,9 +135,20 @@ class OnnxEngine:
     def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
         """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
         answers = np.empty((len(ids), self._width), "float32")
-        for rows, padded in batches_by_length(ids):
-            answers[rows] = self(padded)
+        batches = list(batches_by_length(ids))
+        if len(batches) == 1:
+            answers[batches[0][0]] = self(batches[0][1])
+        elif batches:
+            self._answer_side_by_side(batches, answers)
         return answers
+
+    def _answer_side_by_side(self, batches: list[tuple[np.ndarray, np.ndarray]], answers: np.ndarray) -> None:
+        """A batch for each core: the many small steps of one batch would keep no two cores busy."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            for (rows, _), answer in zip(batches, pool.map(self, [padded for _, padded in batches]), strict=True):
+                answers[rows] = answer
 
 
 def batches_by_length(
@@ -150,6 +169,15 @@ def batches_by_length(
         there = np.arange(padded.shape[1]) < lengths[rows, None]
         padded[there] = np.fromiter(chain.from_iterable(ids[row] for row in rows), "int32")
         yield rows, padded
+
+
+def int8_may_overflow() -> bool:
+    """Whether this processor may lack VNNI, without which x86 adds products of int8 in 16 bits, as many as two."""
+    try:
+        with Path("/proc/cpuinfo").open() as stream:
+            return "vnni" not in stream.read(1 << 13)  # one core's part
+    except OSError:
+        return True
 
 
 def usable_cores() -> int:

@@ -94,8 +94,8 @@ class ExportCheck:
             allowed = f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_answers} are allowed"
         return (
             f"{self.file} was not kept, for it answers otherwise than the Keras model: on {self.sentences} sentences "
-            f"probabilities differ by up to {self.largest_difference:.2g}, by {self.mean_difference:.2g} on average, "
-            f"{self.sure_answers_changed} sure answers are others ({allowed})"
+            f"probabilities differ by up to {self.largest_difference:.2g}, on average by {self.mean_difference:.2g}, "
+            f"and {self.sure_answers_changed} sure answers are others ({allowed})"
         )
 
 

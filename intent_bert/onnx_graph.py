@@ -26,7 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertModelLayer, BertProjection
 from intent_bert.errors import SettingsError
 
-OPSET, IR_VERSION = 20, 9  # what ONNX Runtime 1.17 and later read; Gelu is new in opset 20
+OPSET, IR_VERSION = 20, 9  # the first that have Gelu, and what goes with them
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
 INPUT, OUTPUT = "input_ids", "probabilities"
 _LAYERS = {INPUT, "bert", "pooling", "rnn", "dropout", "dense", "dropout_2", "logits", "intent"}  # of build_model

@@ -99,6 +99,22 @@ def test_a_missing_package_is_told_with_its_pip_line(folder, monkeypatch, caplog
     assert message_of(folder, "keras", SettingsError) == message_of(folder, "auto", SettingsError) == expected
 
 
+def test_an_onnx_runtime_that_would_answer_wrongly_is_refused(folder, monkeypatch):
+    """1.20 gives other answers to padded sentences: their padding is attended to in the last layer."""
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "__version__", "1.20.1")
+    with pytest.raises(SettingsError) as caught:
+        OnnxEngine(folder / "model.onnx")
+    assert str(caught.value) == "ONNX Runtime 1.20.1 has a fault in its attention: pip install 'onnxruntime>=1.21'"
+
+
+def test_int8_is_exact_on_a_processor_whose_int8_products_could_overflow(folder, ids, monkeypatch):
+    expected = OnnxEngine(folder / "model.int8.onnx").probabilities(ids)
+    monkeypatch.setattr(engines, "int8_may_overflow", lambda: True)
+    np.testing.assert_allclose(OnnxEngine(folder / "model.int8.onnx").probabilities(ids), expected, atol=1e-6)
+
+
 def test_a_file_that_onnx_runtime_cannot_run_is_told(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no graph")
