@@ -34,7 +34,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.features import BertTransformer, shared_encoder
 from intent_bert.model_folder import write_json
 from intent_bert.plots import cost_figure, intent_f1_figure, learning_curve_figure, save_figure
-from intent_bert.rivals import Rival, bert_features, chosen
+from intent_bert.rivals import Rival, bert_features, chosen, word_vectors
 from intent_bert.settings import INTENT, TEXT, CompareConfig
 from intent_bert.significance import bootstrap_interval, holm, mcnemar
 from intent_bert.training import read_tables
@@ -155,6 +155,8 @@ def compare(config: CompareConfig) -> Comparison:
     split = _Split.of(tables, config)
     if any(rival.family in ("frozen", "tuned") for rival in rivals):
         bert_features(config, "cls").fit(split.texts[:1])  # a wrong checkpoint or length is told now
+    if any(rival.name == "word2vec-svm" for rival in rivals):
+        word_vectors(config).fit(split.texts[:10])  # so are a file without vectors, and a missing package
     folder = _open_folder(config, split)
     sizes = [ALL if size is None else str(size) for size in config.sizes_asked()]
     plan = [(size, rival) for size in sizes for rival in rivals]

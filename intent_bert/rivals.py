@@ -103,7 +103,8 @@ def _bert_and_tfidf(config: CompareConfig) -> Any:
     return FeatureUnion([("bert", bert_features(config, "mean")), ("tf_idf", _tfidf())])
 
 
-def _word_vectors(config: CompareConfig) -> Any:
+def word_vectors(config: CompareConfig) -> Any:
+    """The ``WordVectorTransformer`` of a comparison."""
     from intent_bert.word_vectors import WordVectorTransformer
 
     return WordVectorTransformer(config.word_vectors, seed=config.seed)
@@ -139,7 +140,7 @@ _ALL = [
     Rival("majority", "floor", "the commonest intent", _majority),
     Rival("tfidf-logreg", "words", "TF-IDF + logistic regression", _pipeline(lambda _: _tfidf(), _logreg)),
     Rival("tfidf-svm", "words", "TF-IDF + linear SVM", _pipeline(lambda _: _tfidf(), _svm)),
-    Rival("word2vec-svm", "words", "Word2Vec vectors averaged + linear SVM", _pipeline(_word_vectors, _svm)),
+    Rival("word2vec-svm", "words", "Word2Vec vectors averaged + linear SVM", _pipeline(word_vectors, _svm)),
     *(_on_bert(short, *each) for short in POOLING_NAMES for each in _CLASSIFIERS),
     Rival("bert-tfidf-svm", "frozen", "frozen BERT vectors (mean) and TF-IDF + linear SVM",
           _pipeline(_bert_and_tfidf, _svm), "mean"),

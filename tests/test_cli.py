@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -374,7 +375,8 @@ def test_help_of_every_command_shows_every_option_with_its_default(capsys, comma
                 expected = f"(default: {'on' if each.default else 'off'})"
             else:
                 expected = "" if each.default is None else f"(default: {each.default})"
-            (line,) = [line for line in out.splitlines() if line.strip().startswith(f"--{each.name.replace('_', '-')}")]
+            option = re.compile(rf" *--{each.name.replace('_', '-')}[ ,]")
+            (line,) = [line for line in out.splitlines() if option.match(line)]
             position = out.index(line)
             assert expected in out[position : position + 600], each.name
         assert "--recipe {default,tutorial}" in out

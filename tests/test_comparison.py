@@ -182,6 +182,7 @@ def test_the_same_seed_gives_the_same_answers(config, tmp_path):
         ({"class_weight": "even"}, "class_weight must be 'balanced', None or a weight for each label, not 'even'"),
         ({"checkpoint": "all-MiniLM-L6-v3"}, "'all-MiniLM-L6-v3' is"),
         ({"max_seq_len": 500}, "max_length must be 3 to 48 tokens for this checkpoint, not 500"),
+        ({"methods": "word2vec-svm", "word_vectors": "nowhere.vec"}, "the file of word vectors nowhere.vec can't be"),
         ({"train_file": None}, "say what to train on: either --data NAME or --train-file FILE, and not both"),
     ],
 )
