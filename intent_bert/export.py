@@ -26,7 +26,7 @@ import numpy as np
 from intent_bert import datasets
 from intent_bert.artifact import Artifact, load_artifact
 from intent_bert.engine import OnnxEngine
-from intent_bert.errors import DataError, IntentBertError, ModelFolderError, SettingsError
+from intent_bert.errors import DataError, ModelFolderError, SettingsError
 from intent_bert.model import build_model, predict_in_batches, probability_function
 from intent_bert.model_folder import (
     CONFIG_FILE,
@@ -160,11 +160,12 @@ def sentences_for(folder: Path) -> list[str]:
 def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
     """The default export of a training run, into the folder that it is writing; names what it has written.
 
-    A model that can't be exported, or a disk without room for it, is told and costs the export, not the run.
+    Whatever keeps the model from being exported, such as a disk without room for it, is told and costs the export, not
+    the run.
     """
     try:
         return [write_export(artifact, folder, texts, source).file]
-    except (OSError, IntentBertError) as error:
+    except Exception as error:
         for name in (ONNX_FILE, check_name(ONNX_FILE)):
             (folder / name).unlink(missing_ok=True)
         logger.warning("no %s (%s): Keras will answer for this folder", ONNX_FILE, reason(error))
