@@ -22,7 +22,6 @@ from typing import Any
 
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.prediction import CHUNK, IntentPredictor
-from intent_bert.progress import progress_bar
 from intent_bert.settings import TEXT
 
 logger = logging.getLogger("intent_bert")
@@ -227,6 +226,8 @@ def score_file(
     """
     if top_k < 1:
         raise SettingsError(f"top_k must be at least 1, not {top_k}")
+    from intent_bert.progress import progress_bar  # a single answer on the command line does without
+
     run = _UnfinishedScores(output, top_k)
     done = run.open(resume)
     digest, texts = hashlib.sha256(), iter(rows)
