@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import string
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, write_stock_weights
 from intent_bert.folders import checkpoint_folder, data_folder
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 
 TINY_CONFIG = {
     "attention_probs_dropout_prob": 0.1,
