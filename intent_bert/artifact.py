@@ -31,15 +31,15 @@ from intent_bert.model_folder import (
     write_json,
 )
 
-_ARCHITECTURE = ("max_seq_len", "pooling", "dropout", "head", "precision")
+_ARCHITECTURE = ("max_seq_len", "pooling", "dropout", "head")
 
 
 @dataclass
 class Artifact:
     """A trained classifier and all that is needed to ask it.
 
-    ``pooling``, ``dropout``, ``head`` and ``precision`` are ``create_model``'s arguments (``precision`` its ``dtype``);
-    ``settings`` are the facts of the run, kept for the reader.
+    ``pooling``, ``dropout`` and ``head`` are ``create_model``'s arguments; ``settings`` are the facts of the run, kept
+    for the reader. The model computes in float32, whatever it was trained in.
     """
 
     model: keras.Model
@@ -50,7 +50,6 @@ class Artifact:
     pooling: str
     dropout: float
     head: str
-    precision: str
     settings: dict[str, Any]
 
     @classmethod
@@ -60,6 +59,12 @@ class Artifact:
         """What a run with these settings (those of ``TrainingConfig``, and facts of the run) has made."""
         params = BertConfig.from_dict({**model.get_layer("bert").config.to_dict(), "out_layer_ndxs": None})
         arguments = {name: settings[name] for name in _ARCHITECTURE}
+        if model.get_layer("bert").compute_dtype != "float32":
+            weights, parts = model.get_weights(), model.get_layer("bert").parts
+            shape = {name: settings[name] for name in ("pooling", "dropout", "head")}
+            model = build_model(params, len(classes), **shape, dtype="float32")
+            model.set_weights(weights)
+            model.get_layer("bert").parts = parts
         return cls(model=model, tokenizer=tokenizer, classes=classes, params=params, settings=settings, **arguments)
 
 
@@ -102,7 +107,7 @@ def load_artifact(folder: str | PathLike) -> Artifact:
     try:
         params = BertConfig.from_dict(config["encoder"])
         arguments = {name: config[name] for name in ("pooling", "dropout", "head")}
-        model = build_model(params, len(classes), **arguments, dtype=config["precision"])
+        model = build_model(params, len(classes), **arguments, dtype="float32")
         _load_every_weight(model, weights)
     except (KeyError, TypeError, OSError, ValueError, IntentBertError) as error:
         raise ModelFolderError(f"{opened.path} is damaged: {reason(error)}") from error

@@ -5,9 +5,8 @@
     savedmodel    savedmodel/       for TensorFlow Serving and ``tf.saved_model.load``
     litert        model.tflite      for LiteRT, once TensorFlow Lite
 
-Every form takes padded ids, int32 (B, T) of any size, and gives probabilities, float32 (B, C). A model that was trained
-in mixed precision is exported in float32: such are the weights that training keeps. What the comparison found stands in
-a JSON file beside the export. Drawing the ONNX graph is onnx_graph.py's business.
+Every form takes padded ids, int32 (B, T) of any size, and gives probabilities, float32 (B, C). What the comparison
+found stands in a JSON file beside the export. Drawing the ONNX graph is onnx_graph.py's business.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ from intent_bert import datasets
 from intent_bert.artifact import Artifact, load_artifact
 from intent_bert.engine import OnnxEngine
 from intent_bert.errors import DataError, ModelFolderError, SettingsError
-from intent_bert.model import build_model, predict_in_batches, probability_function
+from intent_bert.model import predict_in_batches, probability_function
 from intent_bert.model_folder import (
     CONFIG_FILE,
     MISTAKES_FILE,
@@ -188,7 +187,7 @@ def write_export(
         OSError: it can't be written.
     """
     path = folder / exported_name(format, quantize)
-    model = in_float32(artifact)
+    model = artifact.model
     ask = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format](model, path, quantize)
     few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
     ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
@@ -215,16 +214,6 @@ def write_export(
         raise ModelFolderError(complaint)
     write_json(folder / check_name(path.name), asdict(check))
     return check
-
-
-def in_float32(artifact: Artifact) -> keras.Model:
-    """The artifact's model, or a copy in float32 of one in mixed precision."""
-    if artifact.precision == "float32":
-        return artifact.model
-    arguments: dict[str, Any] = {name: getattr(artifact, name) for name in ("pooling", "dropout", "head")}
-    model = build_model(artifact.params, len(artifact.classes), **arguments, dtype="float32")
-    model.set_weights(artifact.model.get_weights())
-    return model
 
 
 # --- the formats -------------------------------------------------------------------------------------------------

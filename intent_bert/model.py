@@ -29,6 +29,7 @@ from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
 from intent_bert.bert.layers import PACKAGE, BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.errors import SettingsError
+from intent_bert.machine import precision_here
 from intent_bert.progress import progress_bar
 from intent_bert.settings import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers
 
@@ -174,7 +175,8 @@ def build_model(
 def model_arguments(config: TrainingConfig) -> dict[str, Any]:
     """The settings of a run that are arguments of ``create_model``, under its names."""
     names = ("pooling", "dropout", "head", "train_layers", "adapter_size")
-    return {name: getattr(config, name) for name in names} | {"dtype": config.precision}
+    policy = {"bfloat16": "mixed_bfloat16"}.get(precision := precision_here(config.precision), precision)
+    return {name: getattr(config, name) for name in names} | {"dtype": policy}
 
 
 def check_max_seq_len(max_seq_len: int, params: BertConfig, name: str = "max_seq_len") -> None:

@@ -146,7 +146,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder} is in format {version} (intent_bert {config.get('intent_bert_version')}); this version reads "
             f"up to format {FORMAT_VERSION}: upgrade intent_bert"
         )
-    kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float), "precision": str}
+    kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float)}
     kinds |= {"max_seq_len": int, "head": str, "settings": dict, "sha256": dict}
     missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     if missing:

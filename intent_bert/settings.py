@@ -20,7 +20,7 @@ LEAST_HEAD_STEPS = 1000
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
 HEADS = ("dense", "linear", "rnn")
 CLASS_WEIGHTS = ("balanced",)
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("auto", "float32", "bfloat16", "mixed_float16")
 CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS, "head": HEADS, "class_weight": CLASS_WEIGHTS}
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -88,7 +88,7 @@ class TrainingConfig(DataSettings):
     )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
-    weight_decay: float = _setting(0.01, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
+    weight_decay: float = _setting(0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
     dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
     pooling: str = _setting("cls", "how hidden states become one vector")
     head: str = _setting(
@@ -104,7 +104,7 @@ class TrainingConfig(DataSettings):
     max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens")
     validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
     seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
-    precision: str = _setting("float32", "Keras dtype policy: float32, mixed_bfloat16 or mixed_float16")
+    precision: str = _setting("auto", "of the products while training; auto takes bfloat16 where that is fast")
     resume: bool = _setting(False, "go on with a run with these settings that was killed")
     export: bool = _setting(True, "also write model.onnx, with which answers come faster")
     output_dir: str = _setting("runs/model", "the model folder to write")

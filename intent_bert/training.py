@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -26,6 +26,7 @@ from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.export import check_packages, export_with_the_run
 from intent_bert.fitting import Sentences, evaluate, fine_tune
+from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here
 from intent_bert.model import check_max_seq_len, create_model, model_arguments, probability_function
 from intent_bert.model_folder import (
     CARD_FILE,
@@ -114,8 +115,12 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
     splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
 
+    config = replace(config, precision=precision_here(config.precision))
+    keep_freed_memory()
+    parts = divide_the_cores() if config.train_layers == "all" else 1
     keras.utils.set_random_seed(config.seed)
     model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
+    model.get_layer("bert").parts = parts
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
@@ -134,14 +139,14 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
         logs.discard()
         raise
     seconds = time.perf_counter() - started
-    predict = probability_function(model)
+    settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
+    result = Artifact.trained(model, tokenizer, classes, settings)
+    predict = probability_function(result.model)
     evaluations = {
         name: evaluate(predict, part, classes, f"evaluating {name}" if progress else None)
         for name, part in splits.items()
     }
     logs.close(evaluations)
-    settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
-    result = Artifact.trained(model, tokenizer, classes, settings)
     shown = next(name for name in ("test", "validation", "train") if name in splits)
 
     def write_exports(folder: Path) -> list[str]:

@@ -48,7 +48,7 @@ def artifact_of(
             weight.assign(np.random.default_rng(len(weight.path)).normal(0, 0.2, weight.shape))
     settings = {"seed": 7, "data": "é", "max_seq_len": 24, "pooling": pooling, "dropout": dropout, "head": head}
     tokenizer = FullTokenizer(checkpoint / "vocab.txt")
-    return Artifact.trained(model, tokenizer, classes, {**settings, "precision": precision})
+    return Artifact.trained(model, tokenizer, classes, settings)
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +125,32 @@ def test_a_copied_folder_answers_the_same_in_a_fresh_process_with_no_network(
         assert np.ptp(answers[:3], axis=0).max() > 1e-4
 
 
+@pytest.mark.parametrize("extra", [{}, {"adapter_size": 3}, {"train_layers": 1}, {"pooling": "sum_last_four"}])
+def test_a_model_trained_in_mixed_precision_is_kept_in_float32(tiny_checkpoint, monkeypatch, extra):
+    trained: list[keras.Model] = []
+    monkeypatch.setattr(Artifact, "trained", remember(trained, Artifact.trained))
+    artifact = artifact_of(tiny_checkpoint, ["a", "b"], precision="mixed_bfloat16", dropout=0, **extra)
+    (mixed,) = trained
+    assert (mixed.get_layer("bert").compute_dtype, artifact.model.get_layer("bert").compute_dtype) == (
+        "bfloat16", "float32"
+    )  # fmt: skip
+    for ours, theirs in zip(artifact.model.weights, mixed.weights, strict=True):
+        assert ours.dtype == "float32"
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    ids = np.array([[2, 5, 7, 3]], "int32")
+    difference = np.abs(artifact.model(ids).numpy() - mixed(ids).numpy()).max()
+    assert 1e-6 < difference < 0.05
+
+
+def remember(trained: list, make: Any) -> Any:
+    return classmethod(lambda cls, model, *rest: (trained.append(model), make(model, *rest))[1])
+
+
 def test_settings_survive_and_the_folder_holds_no_code(quick_checkpoint, tmp_path):
     artifact = artifact_of(quick_checkpoint, [3, 4], pooling="mean", adapter_size=2, dropout=0)
     folder = save_artifact(artifact, tmp_path / "model")
     loaded = load_artifact(folder)
-    for name in ("classes", "params", "max_seq_len", "pooling", "dropout", "precision", "settings"):
+    for name in ("classes", "params", "max_seq_len", "pooling", "dropout", "head", "settings"):
         assert getattr(loaded, name) == getattr(artifact, name), name
     assert loaded.tokenizer.vocab_lines == artifact.tokenizer.vocab_lines
     assert sorted(contents(folder)) == sorted(LOADED)
@@ -259,7 +280,7 @@ class Model:  # its weights are bytes written before, so that the children need 
 
 def artifact(name):
     classes = json.loads((Path(name) / "labels.json").read_text())
-    return folders.Artifact(Model(name), tokenizer, classes, params, 24, "cls", 0.5, "dense", "float32", {})
+    return folders.Artifact(Model(name), tokenizer, classes, params, 24, "cls", 0.5, "dense", {})
 
 folders.keras = SimpleNamespace(Model=lambda inputs, outputs: Model(current))
 tokenizer, params = FullTokenizer(checkpoint + "/vocab.txt"), params_from_pretrained_ckpt(checkpoint)

@@ -20,7 +20,6 @@ CONFIG = {
     "pooling": "cls",
     "dropout": 0.5,
     "head": "dense",
-    "precision": "float32",
     "settings": {"data": "é"},
 }
 

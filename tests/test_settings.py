@@ -46,7 +46,7 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
         (
             {"precision": "float8"},
-            "unknown precision 'float8': expected one of float32, mixed_bfloat16, mixed_float16",
+            "unknown precision 'float8': expected one of auto, float32, bfloat16, mixed_float16",
         ),
         (
             {"pooling": "first"},

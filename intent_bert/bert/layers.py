@@ -17,6 +17,7 @@ Dimensions, here and in every comment below:
 What it does not do: read checkpoints (checkpoint.py), pool, or know of intents.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -25,21 +26,11 @@ import keras
 from keras import ops
 
 from intent_bert.bert.config import BertConfig
+from intent_bert.bert.gradients import add_and_normalise, gelu_erf, gelu_tanh
 from intent_bert.errors import SettingsError
 
 PACKAGE = "intent_bert"
 MASKED_SCORE = -1e4  # added to the attention score of a padded token: its probability is 0 in every dtype
-
-
-def gelu_tanh(x: Any) -> Any:
-    """GELU in the tanh form of Google's BERT code."""
-    return keras.activations.gelu(x, approximate=True)
-
-
-def gelu_erf(x: Any) -> Any:
-    """GELU in the exact form of Hugging Face's BERT: x/2 (1 + erf(x / sqrt 2))."""
-    half = ops.cast(0.5, x.dtype)
-    return half * x * (1 + ops.erf(x * ops.cast(math.sqrt(0.5), x.dtype)))
 
 
 def attention_bias_of(padding_mask: Any) -> Any:
@@ -54,26 +45,42 @@ def get_activation(name: str, gelu_approximate: bool) -> Any:
     return keras.activations.get(name)
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertDense(keras.layers.Dense):
+    """A dense layer that takes and gives float32; its product alone is computed in the policy's ``compute_dtype``."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(units, autocast=False, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        product = ops.matmul(ops.cast(inputs, self.compute_dtype), ops.cast(self.kernel, self.compute_dtype))
+        return self.activation(ops.add(ops.cast(product, "float32"), self.bias))
+
+
 class _BertPart(keras.layers.Layer):
-    """A layer made from a BertConfig; it is rebuilt from nothing else."""
+    """A layer made from a BertConfig; it is rebuilt from nothing else. All but the products of BertDense is float32."""
 
     def __init__(self, config: BertConfig | dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.config = BertConfig.from_dict(config) if isinstance(config, dict) else config
         self.config.validate()
         self.supports_masking = True
 
     def dense(self, units: int, name: str, stddev: float | None = None, **kwargs: Any) -> keras.layers.Dense:
         initializer = keras.initializers.TruncatedNormal(stddev=stddev or self.config.initializer_range)
-        return keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
+        return BertDense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
 
     def layer_norm(self) -> keras.layers.LayerNormalization:
         return keras.layers.LayerNormalization(
-            epsilon=self.config.layer_norm_epsilon, dtype=self.dtype_policy, name="LayerNorm"
+            epsilon=self.config.layer_norm_epsilon, dtype="float32", name="LayerNorm"
         )
 
+    def add_and_normalise(self, x: Any, residual: Any) -> Any:
+        weights = self.normalise
+        return add_and_normalise(x, residual, weights.gamma, weights.beta, self.config.layer_norm_epsilon)
+
     def dropout(self, rate: float) -> keras.layers.Dropout:
-        return keras.layers.Dropout(rate, dtype=self.dtype_policy)
+        return keras.layers.Dropout(rate, dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "config": self.config.to_dict()}
@@ -100,17 +107,14 @@ class BertEmbeddings(_BertPart):
         self.normalise.build((None, None, c.hidden_size))
 
     def call(self, input_ids: Any, token_type_ids: Any = None, training: bool | None = None) -> Any:
-        words = ops.take(self.word_embeddings, input_ids, axis=0)  # (B, T, H)
+        words = _rows(self.word_embeddings, input_ids)  # (B, T, H)
         if token_type_ids is None:
             segments = self.token_type_embeddings[0]  # (H,): every stock checkpoint was trained with a segment
         else:
             segments = ops.take(self.token_type_embeddings, token_type_ids, axis=0)  # (B, T, H)
         size = (ops.shape(input_ids)[1], self.config.hidden_size)
         positions = ops.slice(self.position_embeddings, (0, 0), size)  # (T, H); refused by TensorFlow where T > 512
-        return self.drop(self.normalise(words + (positions + segments)), training=training)
-
-    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
-        return (*input_shape, self.config.hidden_size)
+        return self.drop(self.add_and_normalise(words, positions + segments), training=training)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -133,18 +137,18 @@ class BertSelfAttention(_BertPart):
     def call(self, x: Any, attention_bias: Any, first_only: bool = False, training: bool | None = None) -> Any:
         heads, size = self.config.num_heads, self.config.hidden_size // self.config.num_heads
         batch, length = ops.shape(x)[0], ops.shape(x)[1]
-
-        def split(projected: Any, length: Any = length) -> Any:  # (B, T, H) -> (B, N, T, D)
-            return ops.transpose(ops.reshape(projected, (batch, length, heads, size)), (0, 2, 1, 3))
-
         asked = 1 if first_only else length
-        query = split(self.query(x[:, :1] if first_only else x), asked) * ops.cast(
-            1 / math.sqrt(size), self.compute_dtype
-        )
-        scores = ops.matmul(query, ops.transpose(split(self.key(x)), (0, 1, 3, 2)))  # (B, N, T, T)
-        scores = ops.cast(scores, "float32") + ops.cast(attention_bias, "float32")
-        probabilities = ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
-        context = ops.matmul(self.drop(probabilities, training=training), split(self.value(x)))  # (B, N, T, D)
+        rows = ops.reshape(x, (-1, heads * size))  # a product of two dimensions takes the bias with it
+
+        def split(projected: Any, length: Any, axes: tuple[int, ...]) -> Any:
+            return ops.transpose(ops.reshape(projected, (batch, length, heads, size)), axes)
+
+        query = split(self.query(x[:, 0] if first_only else rows), asked, (0, 2, 1, 3))  # (B, N, T, D)
+        key = split(self.key(rows), length, (0, 2, 3, 1))  # (B, N, D, T)
+        value = split(self.value(rows), length, (0, 2, 1, 3))  # (B, N, T, D)
+        scores = ops.matmul(query, key) * (1 / math.sqrt(size)) + attention_bias  # (B, N, T, T)
+        probabilities = self.drop(ops.softmax(scores, axis=-1), training=training)
+        context = ops.matmul(probabilities, value)  # (B, N, T, D)
         return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (batch, asked, heads * size))
 
 
@@ -176,10 +180,7 @@ class BertProjection(_BertPart):
         x = self.drop(self.project(x), training=training)
         if self.adapter_down is not None:
             x = x + self.adapter_up(self.adapter_down(x))
-        return self.normalise(x + residual)
-
-    def compute_output_shape(self, input_shape: Any, *_: Any, **__: Any) -> tuple:
-        return (*input_shape[:-1], self.config.hidden_size)
+        return self.add_and_normalise(x, residual)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -207,8 +208,12 @@ class BertEncoderLayer(_BertPart):
 
     def call(self, x: Any, attention_bias: Any, first_only: bool = False, training: bool | None = None) -> Any:
         attended = self.attention(x, attention_bias, first_only=first_only, training=training)
-        x = self.attention_output(attended, x[:, :1] if first_only else x, training=training)  # (B, T, H)
-        return self.output_projection(self.intermediate(x), x, training=training)  # (B, T, I) -> (B, T, H)
+        width = self.config.hidden_size
+        rows = ops.reshape(attended, (-1, width))  # (B * T, H)
+        residual = x[:, 0] if first_only else ops.reshape(x, (-1, width))
+        rows = self.attention_output(rows, residual, training=training)
+        rows = self.output_projection(self.intermediate(rows), rows, training=training)  # (B * T, I) -> (B * T, H)
+        return ops.reshape(rows, ops.shape(attended))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -251,6 +256,7 @@ class BertModelLayer(_BertPart):
             raise SettingsError(f"train_layers must be 0 to {c.num_layers} for this encoder, not {train_layers}")
         self.train_layers, self.first_only = train_layers, first_only
         self.frozen_layers = 0 if train_layers is None else c.num_layers - train_layers
+        self.parts = 1  # see encode_in_parts; not kept with the model
         self.embeddings = BertEmbeddings(c, dtype=self.dtype_policy, name="embeddings")
         self.encoder_layers = [
             BertEncoderLayer(c, dtype=self.dtype_policy, name=f"layer_{index}") for index in range(c.num_layers)
@@ -280,15 +286,21 @@ class BertModelLayer(_BertPart):
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
         padding_mask = ops.not_equal(input_ids, 0) if mask is None else ops.cast(mask, "bool")  # (B, T)
-        attention_bias = attention_bias_of(padding_mask)
         x = self.embeddings(input_ids, token_type_ids, training=training if self.train_layers is None else False)
+        attention_bias = attention_bias_of(padding_mask)
+        parts = zip(_in_parts(x, self.parts), _in_parts(attention_bias, self.parts), strict=True)
+        encoded = [self._encode(*part, training=training) for part in parts]
+        whole = [ops.cast(_joined(states), self.compute_dtype) for states in zip(*encoded, strict=True)]
+        return whole[0] if self.config.out_layer_ndxs is None else whole
+
+    def _encode(self, x: Any, attention_bias: Any, training: bool | None) -> list[Any]:
         outputs = []
         for index, layer in enumerate(self.encoder_layers):
             learning = training if index >= self.frozen_layers else False
             x = layer(x, attention_bias, first_only=self.is_cut_to_first(index), training=learning)
             outputs.append(x)
         indexes = self.config.out_layer_ndxs
-        return x if indexes is None else [outputs[index] for index in indexes]
+        return [outputs[index] for index in ([-1] if indexes is None else indexes)]
 
     def is_cut_to_first(self, index: int) -> bool:
         """Whether this layer computes the first token alone."""
@@ -327,6 +339,28 @@ class BertModelLayer(_BertPart):
 def _is_pair(input_shape: Sequence) -> bool:
     """Whether this is the shape of [input_ids, token_type_ids] rather than of input_ids."""
     return len(input_shape) > 0 and isinstance(input_shape[0], (list, tuple))
+
+
+def _rows(table: keras.Variable, ids: Any) -> Any:
+    """The rows of a table (V, H) with these numbers: ids (B, T) -> (B, T, H)."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.take(table, ids, axis=0)
+    import tensorflow as tf
+
+    return tf.gather(table.value, ids)  # ops.take first reads, and may copy, the whole table
+
+
+def _in_parts(x: Any, parts: int) -> list[Any]:
+    """A batch cut into so many of about the same size."""
+    if parts == 1:
+        return [x]
+    batch = ops.shape(x)[0]
+    ends = [batch * part // parts for part in range(parts + 1)]
+    return [x[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=0)
 
 
 def _first(shape: Sequence) -> tuple:
