@@ -8,7 +8,7 @@ PARTS = ("peak", "training", "answering", "start", "time-to-98", "accuracy")
 DEFAULT_PARTS = PARTS[:-1]
 SIZES = ("minilm", "base")
 OWN = "intent_bert"  # the peer that the others are compared with
-ENGINES = ("tensorflow", "tensorflow-bf16")  # of IntentPredictor; the first is OWN
+ENGINES = ("onnx", "onnx-int8", "keras")  # of IntentPredictor; the first is OWN
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def _fits(part: str, once: bool, names: Sequence[str] = (), sizes: tuple[str, ..
     bf16: dict[str, Any] = {"dtype": "bfloat16"}
     small: dict[str, Any] = {"sizes": ("minilm",)}
     jobs = [
-        Job(part, OWN, "product", "own.py", "float32", "as `intent-bert train`, batches of 32"),
-        Job(part, f"{OWN}-bf16", "product", "own.py", "bf16", "the same with `--precision mixed_bfloat16`", **bf16),
+        Job(part, OWN, "product", "own.py", "float32", "as `intent-bert train --precision float32`, batches of 32"),
+        Job(part, f"{OWN}-bf16", "product", "own.py", "bf16", "the same with `--precision bfloat16`", **bf16),
         Job(part, "torch", "torch", "torch_loop.py", "float32", "a hand-written PyTorch loop, length buckets of 32"),
         Job(part, "torch-bf16", "torch", "torch_loop.py", "bf16", "the same under bf16 autocast", **bf16),
         Job(part, "trainer", "torch", "trainer.py", "default", "Hugging Face Trainer, its defaults (batches of 8)"),

@@ -8,11 +8,10 @@ from protocol import Request, clock_of, measure_answers, report, snips
 from intent_bert import FullTokenizer, IntentPredictor, TrainingConfig, create_model
 from intent_bert.batches import encode
 from intent_bert.fitting import Sentences, evaluate, fine_tune
-from intent_bert.model import probability_function
+from intent_bert.machine import divide_the_cores, keep_freed_memory
+from intent_bert.model import model_arguments, probability_function
 
-PRECISIONS = {"float32": "float32", "bf16": "mixed_bfloat16"}
-FOLDERS = {"tensorflow": "model", "tensorflow-bf16": "model-bf16"}  # engine -> model folder, if it has one of its own
-PACKAGES = ("tensorflow", "keras")
+PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
 
 
 class StepCallback(keras.callbacks.Callback):
@@ -36,13 +35,16 @@ def train(request: Request) -> dict[str, Any]:
         for each in snips(request)
     ]
     classes = snips(request)[0].classes
+    keep_freed_memory()
+    parts = divide_the_cores()
     keras.utils.set_random_seed(request.seed)
-    model = create_model(config.max_seq_len, checkpoint, classes, dtype=config.precision)
+    model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
     predict = probability_function(model)
 
     def accuracy() -> float:
         return evaluate(predict, tables[1], classes).accuracy
 
+    model.get_layer("bert").parts = parts
     clock = clock_of(request, config.batch_size)
     clock.start()
     fine_tune(model, tables[0], None, classes, config, callbacks=[StepCallback(clock, accuracy)], progress=False)
@@ -50,11 +52,7 @@ def train(request: Request) -> dict[str, Any]:
 
 
 def answer(request: Request) -> dict[str, Any]:
-    engine = request.variant
-    if engine in FOLDERS:
-        predictor = IntentPredictor.load(request.folder / FOLDERS[engine])
-    else:
-        predictor = IntentPredictor.load(request.folder / "model", engine=engine)
+    predictor = IntentPredictor.load(request.folder / "model", engine=request.variant)
     return measure_answers(
         request,
         lambda text: str(predictor.predict_one(text).intent),
@@ -64,7 +62,10 @@ def answer(request: Request) -> dict[str, Any]:
 
 def main() -> None:
     request = Request.read()
-    report(answer(request) if request.task == "answer" else train(request), *PACKAGES)
+    if request.task == "answer":
+        report(answer(request), "tensorflow" if request.variant == "keras" else "onnxruntime")
+    else:
+        report(train(request), "tensorflow", "keras")
 
 
 if __name__ == "__main__":

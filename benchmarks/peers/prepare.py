@@ -7,7 +7,7 @@ the same vocabulary. In WORK_FOLDER/SIZE it leaves
 
     stock                  the checkpoint in Google's layout: intent_bert, bert-for-tf2
     huggingface            the same in Hugging Face's layout: transformers, sentence-transformers, KerasHub
-    model, model-bf16      a model folder of intent_bert that answers in float32, in bfloat16
+    model                  a model folder of intent_bert, with its ONNX file and the one in int8
     classifier             the weights of ``model`` as a BertForSequenceClassification: the same function
     facts.json             the encoder's shape, and the tokens of every SNIPS sentence
 
@@ -17,7 +17,6 @@ and prints, as one line, facts.json's path and the data folder.
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,7 @@ from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, huggingface_name_of, 
 from intent_bert.bert.checkpoint import write_stock_weights as write_weights
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.datasets import split_files
+from intent_bert.export import export_model
 from intent_bert.folders import atomic_folder, data_folder
 from intent_bert.model import build_model
 
@@ -53,7 +53,7 @@ def prepare(size: str, work: Path) -> Path:
             _stock(size, made / "stock")
             convert_checkpoint(made / "stock", made / "huggingface", "huggingface")
             artifact = _trained(made) if size == "minilm" else _random(made)
-            _save_in_bfloat16(artifact, made / "model-bf16")
+            export_model(made / "model", "onnx", quantize="int8")
             write_classifier(artifact, made / "huggingface", made / "classifier")
             (made / "facts.json").write_text(json.dumps(_facts(artifact)), encoding="utf-8")
     return folder / "facts.json"
@@ -106,17 +106,12 @@ def _random(folder: Path) -> Artifact:
         max_seq_len=TrainingConfig().max_seq_len,
         pooling="cls",
         dropout=TrainingConfig().dropout,
-        precision="float32",
+        head=TrainingConfig().head,
         settings={},
     )
     save_artifact(artifact, folder / "model")
+    export_model(folder / "model", "onnx")
     return artifact
-
-
-def _save_in_bfloat16(artifact: Artifact, folder: Path) -> None:
-    model = build_model(artifact.params, len(artifact.classes), dtype="mixed_bfloat16")
-    model.set_weights(artifact.model.get_weights())
-    save_artifact(replace(artifact, model=model, precision="mixed_bfloat16"), folder)
 
 
 def write_classifier(artifact: Artifact, huggingface: Path, folder: Path) -> None:

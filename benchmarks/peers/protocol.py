@@ -39,7 +39,7 @@ class Request:
     longest: int = 0  # tokens of the longest SNIPS sentence
     seed: int = 0
     warmup: int = 5  # steps before the clock starts; in batches of COMMON_BATCH, as the next ones
-    steps: int = 60
+    steps: int = 120
     every: int = 10
     max_seconds: float = 90.0  # of a speed measurement
     goal: float = 0.98
