@@ -18,7 +18,10 @@ from intent_bert.errors import DataError
 
 logger = logging.getLogger("intent_bert")
 
+_CHUNK = 8192  # texts that are tokenized at a time
+
 Label: TypeAlias = str | int | float | bool
+Ids: TypeAlias = Sequence[int] | np.ndarray  # of one sentence
 
 
 def classes_of(labels: Iterable[Label]) -> list[Label]:
@@ -44,16 +47,21 @@ def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:
     return np.array([index.get(str(label), -1) for label in labels], "int32")
 
 
-def encode(texts: Sequence[str], tokenizer: FullTokenizer, max_seq_len: int) -> list[list[int]]:
-    """``[CLS] ids... [SEP]`` of each text, at most ``max_seq_len`` long; says once how many were cut."""
-    ids, cut = tokenizer.encode(texts, max_seq_len)
+def encode(texts: Sequence[str], tokenizer: FullTokenizer, max_seq_len: int) -> list[np.ndarray]:
+    """``[CLS] ids... [SEP]`` of each text, int32, at most ``max_seq_len`` long; says once how many were cut."""
+    ids: list[np.ndarray] = []
+    cut = 0
+    for start in range(0, len(texts), _CHUNK):  # the tokenizer's own answers take some kilobytes a text
+        some, cut_here = tokenizer.encode(texts[start : start + _CHUNK], max_seq_len)
+        ids += [np.array(sentence, "int32") for sentence in some]
+        cut += cut_here
     if cut:
         many = "1 sentence was" if cut == 1 else f"{cut} sentences were"
         logger.warning("%s cut to max_seq_len=%d tokens", many, max_seq_len)
     return ids
 
 
-def pad(ids: Sequence[Sequence[int]], length: int | None = None) -> np.ndarray:
+def pad(ids: Sequence[Ids], length: int | None = None) -> np.ndarray:
     """Lay ids in a matrix (sentences, length) of int32, 0 to the right; length defaults to the longest."""
     length = max(map(len, ids), default=0) if length is None else length
     matrix = np.zeros((len(ids), length), "int32")
@@ -63,7 +71,7 @@ def pad(ids: Sequence[Sequence[int]], length: int | None = None) -> np.ndarray:
 
 
 def bucketed_batches(
-    ids: Sequence[Sequence[int]], batch_size: int, rng: np.random.Generator, pool: int = 50
+    ids: Sequence[Ids], batch_size: int, rng: np.random.Generator, pool: int = 50
 ) -> Iterator[np.ndarray]:
     """Give every sentence's index once, in batches of about the same length, in random order.
 

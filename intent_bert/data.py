@@ -231,7 +231,7 @@ class IntentDetectionData:
         self.test_x, self.test_y = self._arrays(self.test, encoded[1])
         self.valid_x, self.valid_y = self._arrays(self.valid, encoded[2])
 
-    def _arrays(self, table: pd.DataFrame | None, ids: list[list[int]] | None) -> tuple[Any, Any]:
+    def _arrays(self, table: pd.DataFrame | None, ids: list[np.ndarray] | None) -> tuple[Any, Any]:
         if table is None or ids is None:
             return None, None
         return pad(ids, self.max_seq_len), label_ids(table[INTENT], self.classes)

@@ -39,7 +39,7 @@ class Sentences:
 
     texts: list[str]
     labels: list[Label]
-    ids: list[list[int]]
+    ids: list[np.ndarray]
     states: FrozenStates | None = None
 
     @classmethod

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from intent_bert.batches import pad
+from intent_bert.batches import Ids, pad
 from intent_bert.bert.layers import BertModelLayer, attention_bias_of
 from intent_bert.errors import SettingsError
 from intent_bert.progress import progress_bar
@@ -33,7 +33,7 @@ class FrozenStates:
     above the pooling.
     """
 
-    def __init__(self, ids: Sequence[Sequence[int]], states: list[np.ndarray], by_token: bool) -> None:
+    def __init__(self, ids: Sequence[Ids], states: list[np.ndarray], by_token: bool) -> None:
         self.ids, self.states, self.by_token = ids, states, by_token
         self.starts = np.cumsum([0, *map(len, ids)])
 
@@ -67,7 +67,7 @@ class FrozenPart:
             self._call = lambda ids, training: _lower_states(bert, ids, kept)
             self.widths = [bert.config.hidden_size for _ in kept]
 
-    def states(self, ids: Sequence[Sequence[int]], progress: str | None = None) -> FrozenStates:
+    def states(self, ids: Sequence[Ids], progress: str | None = None) -> FrozenStates:
         """Compute what the frozen layers give for these sentences; ``progress`` names a bar on stderr.
 
         Raises:

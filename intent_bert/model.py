@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from intent_bert.batches import Label, pad
+from intent_bert.batches import Ids, Label, pad
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
 from intent_bert.bert.layers import PACKAGE, BertModelLayer
@@ -238,7 +238,7 @@ def quiet_about_tracing() -> Iterator[None]:
 @quiet_about_tracing()
 def predict_in_batches(
     predict: Callable[..., np.ndarray],
-    ids: Sequence[Sequence[int]],
+    ids: Sequence[Ids],
     width: int,
     batch_size: int = 64,
     progress: str | None = None,

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from dataclasses import asdict, dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import keras
@@ -168,8 +169,11 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
 
 def _digest(splits: dict[str, Sentences]) -> str:
     """A fingerprint of the texts and labels of a run."""
-    rows = [(name, each.texts, [str(label) for label in each.labels]) for name, each in splits.items()]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for name, each in splits.items():
+        for row in zip(repeat(name), each.texts, map(str, each.labels)):
+            digest.update(json.dumps(row).encode())
+    return digest.hexdigest()[:16]
 
 
 def _write_extras(

@@ -64,8 +64,8 @@ def test_encode_cuts_once_and_says_how_many(tiny_checkpoint, caplog):
         ids = encode(["play my song now please", "play", "book a table for me now"], tokenizer, 5)
     assert [record.getMessage() for record in caplog.records] == ["2 sentences were cut to max_seq_len=5 tokens"]
     play = tokenizer.convert_tokens_to_ids(["[CLS]", "play", "my", "song", "[SEP]"])
-    assert ids[0] == play
-    assert ids[1] == [play[0], play[1], play[-1]]
+    assert ids[0].tolist() == play
+    assert ids[1].tolist() == [play[0], play[1], play[-1]]
 
 
 def test_the_real_snips_is_encoded_in_under_a_second(real_data, real_checkpoint):

@@ -19,7 +19,8 @@ What it does not do: read checkpoints (checkpoint.py), pool, or know of intents.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -51,9 +52,11 @@ class BertDense(keras.layers.Dense):
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, autocast=False, **kwargs)
+        self.cast_kernel: Any = None  # while the parts of a batch share it
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        product = ops.matmul(ops.cast(inputs, self.compute_dtype), ops.cast(self.kernel, self.compute_dtype))
+        kernel = ops.cast(self.kernel, self.compute_dtype) if self.cast_kernel is None else self.cast_kernel
+        product = ops.matmul(ops.cast(inputs, self.compute_dtype), kernel)
         return self.activation(ops.add(ops.cast(product, "float32"), self.bias))
 
 
@@ -289,9 +292,22 @@ class BertModelLayer(_BertPart):
         x = self.embeddings(input_ids, token_type_ids, training=training if self.train_layers is None else False)
         attention_bias = attention_bias_of(padding_mask)
         parts = zip(_in_parts(x, self.parts), _in_parts(attention_bias, self.parts), strict=True)
-        encoded = [self._encode(*part, training=training) for part in parts]
+        with self._kernels_cast_once():
+            encoded = [self._encode(*part, training=training) for part in parts]
         whole = [ops.cast(_joined(states), self.compute_dtype) for states in zip(*encoded, strict=True)]
         return whole[0] if self.config.out_layer_ndxs is None else whole
+
+    @contextmanager
+    def _kernels_cast_once(self) -> Iterator[None]:
+        """Let all parts of a batch use one cast of each kernel; the gradients of the parts are added before theirs."""
+        denses = [layer for layer in self._flatten_layers() if isinstance(layer, BertDense)] if self.parts > 1 else []
+        for dense in denses:
+            dense.cast_kernel = ops.cast(dense.kernel, dense.compute_dtype)
+        try:
+            yield
+        finally:
+            for dense in denses:
+                dense.cast_kernel = None
 
     def _encode(self, x: Any, attention_bias: Any, training: bool | None) -> list[Any]:
         outputs = []
