@@ -195,6 +195,7 @@ def fine_tune(
     Where the lower layers are frozen (``train_layers``), what they give is computed once and only the part above them
     is run in each epoch. Ctrl-C ends the fit and the best epoch so far is kept; before the first one is done, the
     interrupt goes on. With ``unfinished`` the state is kept after each epoch, and ``config.resume`` goes on from there.
+    A model made in the scope of a ``tf.distribute`` strategy is fitted by it: each replica takes its share of a batch.
 
     Returns:
         The history, a row an epoch, and whether the fit was interrupted.
@@ -251,19 +252,33 @@ def _batches(
     labels = label_ids(train.labels, classes)
     weights = class_weights(train.labels, classes, config.class_weight)
     several = len(model.inputs) > 1
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if weights is None and replicas > 1:
+        weights = np.ones(len(classes), "float32")
 
     def passes() -> Iterator[tuple]:
         for epoch in count(first_epoch):
             for rows in bucketed_batches(train.ids, config.batch_size, np.random.default_rng([config.seed, epoch])):
-                inputs = train.batch(rows)
-                weight = () if weights is None else (weights[labels[rows]],)
-                yield (inputs if several else inputs[0], labels[rows], *weight)
+                shared, share = _shared_out(rows, replicas)
+                inputs = train.batch(shared)
+                weight = () if weights is None else (weights[labels[shared]] * share,)
+                yield (inputs if several else inputs[0], labels[shared], *weight)
 
     inputs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in model.inputs)
     signature: tuple = (inputs if several else inputs[0], tf.TensorSpec((None,), tf.int32))
     if weights is not None:
         signature += (tf.TensorSpec((None,), tf.float32),)
     return tf.data.Dataset.from_generator(passes, output_signature=signature).prefetch(4)
+
+
+def _shared_out(rows: np.ndarray, replicas: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as many for each replica, and how much each counts, so that the replicas' mean loss is the batch's.
+
+    What is missing is filled up with the last row, which then counts nothing.
+    """
+    missing = -len(rows) % replicas
+    share = np.full(len(rows), (len(rows) + missing) / len(rows), "float32")
+    return np.append(rows, np.repeat(rows[-1:], missing)), np.append(share, np.zeros(missing, "float32"))
 
 
 def class_weights(

@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 MOST_CORES = 4  # on more of them the parts of a batch are too small, and TensorFlow's own way is better
 _TOP_PAD, _KEPT_BYTES = -2, 64 << 20  # of mallopt
@@ -38,6 +39,14 @@ def divide_the_cores() -> int:
             return 1
     found = (threads.get_intra_op_parallelism_threads(), threads.get_inter_op_parallelism_threads())
     return cores if found == (1, cores) else 1
+
+
+def strategy_here() -> Any:
+    """A ``MirroredStrategy`` over all GPUs where there are several, else TensorFlow's default: one device."""
+    import tensorflow as tf
+
+    several = len(tf.config.list_physical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
 
 
 def keep_freed_memory() -> None:

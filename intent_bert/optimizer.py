@@ -42,7 +42,7 @@ class AdamW(keras.optimizers.AdamW):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self._is_new[self._get_variable_index(variable)]:
             learning_rate = learning_rate * self.new_weights_factor
-        if self.amsgrad or tf.distribute.has_strategy() or keras.backend.backend() != "tensorflow":
+        if self.amsgrad or keras.backend.backend() != "tensorflow":
             super().update_step(gradient, variable, learning_rate)
             return
         weight = variable.value if isinstance(variable, keras.Variable) else variable

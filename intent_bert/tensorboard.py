@@ -39,7 +39,7 @@ class TensorBoardLogs(keras.callbacks.Callback):
         self._write_settings()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self.model.optimizer.iterations)
+        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if step % STEPS_BETWEEN_POINTS == 1 and logs:
             with self._writer("train").as_default(step):
                 tf.summary.scalar("running_loss", logs["loss"])

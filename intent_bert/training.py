@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keras
 import pandas as pd
+import tensorflow as tf
 
 from intent_bert import datasets
 from intent_bert.artifact import Artifact, save_artifact
@@ -27,7 +28,7 @@ from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
 from intent_bert.evaluation import Evaluation
 from intent_bert.export import check_packages, export_with_the_run
 from intent_bert.fitting import Sentences, evaluate, fine_tune
-from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here
+from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here, strategy_here
 from intent_bert.model import check_max_seq_len, create_model, model_arguments, probability_function
 from intent_bert.model_folder import (
     CARD_FILE,
@@ -90,11 +91,19 @@ def with_validation(tables: dict[str, pd.DataFrame], config: TrainingConfig) -> 
     return {"train": train, **held_out, **{name: table for name, table in tables.items() if name != "train"}}
 
 
-def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
+def train(
+    config: TrainingConfig, progress: bool = True, strategy: tf.distribute.Strategy | None = None
+) -> TrainingResult:
     """Fine-tune as the settings say and leave a model folder.
 
     Everything that can be checked is checked before the first step: the data, the checkpoint, the lengths, the
     output folder and its disk space.
+
+    Args:
+        config: every setting of the run.
+        progress: bars on stderr.
+        strategy: how the work is shared out; by default over all GPUs of the machine (``MirroredStrategy``) where there
+            are several. A batch is cut into a share for each replica, and the weights become those of one device.
 
     Raises:
         IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder; nothing is written.
@@ -118,24 +127,28 @@ def train(config: TrainingConfig, progress: bool = True) -> TrainingResult:
 
     config = replace(config, precision=precision_here(config.precision))
     keep_freed_memory()
-    parts = divide_the_cores() if config.train_layers == "all" else 1
+    strategy = strategy or strategy_here()
+    alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
+    parts = divide_the_cores() if alone else 1
     keras.utils.set_random_seed(config.seed)
-    model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
+    with strategy.scope():
+        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
     model.get_layer("bert").parts = parts
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
-        history, interrupted = fine_tune(
-            model,
-            splits["train"],
-            splits.get("validation"),
-            classes,
-            config,
-            report=logs.report,
-            callbacks=[logs],
-            unfinished=unfinished,
-            progress=progress,
-        )
+        with strategy.scope():
+            history, interrupted = fine_tune(
+                model,
+                splits["train"],
+                splits.get("validation"),
+                classes,
+                config,
+                report=logs.report,
+                callbacks=[logs],
+                unfinished=unfinished,
+                progress=progress,
+            )
     except (IntentBertError, KeyboardInterrupt):
         logs.discard()
         raise

@@ -3,15 +3,18 @@
 import json
 import resource
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import QUICK
 
 from intent_bert import IntentPredictor, TrainingConfig, cli, train
+from intent_bert.artifact import load_artifact
 from intent_bert.errors import CheckpointError, DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.fitting import compile_model
 from intent_bert.model import create_model
@@ -360,3 +363,36 @@ def test_the_sentiment_table_that_ships_goes_through(quick_checkpoint, tmp_path)
     }
     (answer,) = IntentPredictor.load(tmp_path / "model").predict(["not bad at all"])
     assert answer.intent in ("negative", "neutral", "positive")
+
+
+# --- several devices ---------------------------------------------------------------------------------------------
+
+TWO_DEVICES = """
+import json, sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from intent_bert import TrainingConfig, train
+settings, folder = json.loads(sys.argv[1]), sys.argv[2]
+strategies = {"one": None, "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
+for name, strategy in strategies.items():
+    config = TrainingConfig.from_recipe("default", **settings, output_dir=f"{folder}/{name}")
+    train(config, progress=False, strategy=strategy)
+"""
+
+
+@pytest.mark.parametrize("settings", [{"class_weight": "balanced"}, {"train_layers": "head", "head": "rnn"}])
+def test_two_mirrored_devices_learn_what_one_learns(quick_checkpoint, files, tmp_path, settings):
+    """Batches of 7, which two devices can't share evenly, the last of them a single sentence."""
+    table = pd.read_csv(files["train"])[:43]
+    table.to_csv(tmp_path / "odd.csv", index=False)
+    settings = {
+        **QUICK, "epochs": 2, "batch_size": 7, "train_file": str(tmp_path / "odd.csv"), "export": False,
+        "validation_file": files["valid"], "checkpoint": str(quick_checkpoint), "precision": "float32", **settings,
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-c", TWO_DEVICES, json.dumps(settings), tmp_path], check=True)
+    one, two = (load_artifact(tmp_path / name).model.get_weights() for name in ("one", "two"))
+    for expected, weights in zip(one, two, strict=True):
+        np.testing.assert_allclose(weights, expected, atol=1e-4)
+    histories = [pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two")]
+    np.testing.assert_allclose(histories[0].val_loss, histories[1].val_loss, rtol=1e-4)
