@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from intent_bert import read_table
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 PLACES = [str(BENCHMARKS), str(BENCHMARKS / "peers")]
 sys.path[:0] = PLACES
 
 import environments  # noqa: E402
 import figures  # noqa: E402
+import growth  # noqa: E402
 import jobs  # noqa: E402
 import picture  # noqa: E402
 import protocol  # noqa: E402
@@ -478,3 +481,23 @@ def test_the_readme_tells_every_part_and_option(capsys: pytest.CaptureFixture[st
     options = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
     told = set(re.findall(r"--[a-z][a-z-]+", text))
     assert options - told <= {"--list", "--python"}
+
+
+# --- growth ----------------------------------------------------------------------------------------------------------
+
+
+def test_growth_tells_the_slope_between_the_largest_two_sizes_and_draws_them(tmp_path):
+    points = [{"size": size, "seconds": 2.0 * size**1.5} for size in (1, 10, 100)]
+    assert growth.slope(points) == pytest.approx(1.5)
+    found = {what: [{"size": size, "seconds": size / 10} for size in sizes] for what, sizes in growth.SIZES.items()}
+    growth.draw(found, tmp_path / "all.png")
+    growth.draw({"rows": found["rows"]}, tmp_path / "one.png")
+    assert (tmp_path / "all.png").stat().st_size > (tmp_path / "one.png").stat().st_size > 5_000
+
+
+def test_growth_writes_a_table_that_can_be_trained_on(tmp_path):
+    growth.write_table(tmp_path / "table.csv", 5_000)
+    table = read_table(tmp_path / "table.csv")
+    assert len(table) == 5_000
+    assert table.text.nunique() > 4_900
+    assert table.intent.nunique() == 7
