@@ -30,8 +30,10 @@ REQUIRED = [
     "pyarrow>=15.0",
 ]
 WORD2VEC = ["gensim>=4.3.3"]  # 4.3.3 goes with numpy 1, 4.4 with 1 and 2
+RAY = ["ray[data]>=2.44"]
 TEST = [
     *WORD2VEC,
+    "ray[data]>=2.44; python_version < '3.14'",
     "pytest>=8.0",
     "pytest-xdist>=3.6",
     "ruff>=0.12",
@@ -54,6 +56,6 @@ setup(
     packages=find_packages(include=["intent_bert", "intent_bert.*"]),
     package_data={"intent_bert": ["data_files/*/*", "py.typed"]},
     install_requires=REQUIRED,
-    extras_require={"word2vec": WORD2VEC, "test": TEST},
+    extras_require={"word2vec": WORD2VEC, "ray": RAY, "test": TEST},
     entry_points={"console_scripts": ["intent-bert = intent_bert.cli:main"]},
 )

@@ -54,7 +54,7 @@ class IntentPredictor:
         self._told_of_cut = False
 
     @classmethod
-    def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO) -> Self:
+    def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO, threads: int | None = None) -> Self:
         """Read a model folder.
 
         Args:
@@ -62,6 +62,7 @@ class IntentPredictor:
             batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
             engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
                 folder has. TensorFlow and Keras are imported for "keras" alone.
+            threads: cores that ONNX Runtime uses for an answer; all that the process may use by default.
 
         Raises:
             ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
@@ -73,7 +74,7 @@ class IntentPredictor:
             from intent_bert.artifact import load_artifact
 
             return cls(load_artifact(folder), batch_size)
-        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name))
+        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
