@@ -188,13 +188,19 @@ def draw(found: dict[str, list[dict[str, float]]], file: Path) -> None:
             axes.annotate(
                 f"{second:.3g} s", (size, second), (0, 7), textcoords="offset points", ha="center", fontsize=8
             )
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks(sizes, [short(size) for size in sizes])
         axes.set_xticks([], minor=True)
-        axes.margins(0.15, 0.2)
+        axes.margins(0.15)
+        axes.set_ylim(min(seconds) / 2, max(seconds) * 3)
         axes.set_title("seconds of a run by rows" if what == "rows" else f"seconds of a step by {what}", fontsize=10)
         axes.legend(loc="upper left", fontsize=8, frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
+
+
+def short(size: float) -> str:
+    """1,000,000 as 1M, 10,000 as 10k."""
+    return f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e4 else f"{size:,}"
 
 
 if __name__ == "__main__":
