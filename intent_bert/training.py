@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 from intent_bert import datasets
 from intent_bert.artifact import Artifact, save_artifact
-from intent_bert.batches import classes_of
+from intent_bert.batches import Label, classes_of
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.pretrained import resolve
@@ -126,14 +127,8 @@ def train(
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
 
     config = replace(config, precision=precision_here(config.precision))
-    keep_freed_memory()
     strategy = strategy or strategy_here()
-    alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
-    parts = divide_the_cores() if alone else 1
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
-    model.get_layer("bert").parts = parts
+    model = _new_model(config, checkpoint, classes, strategy)
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
@@ -161,10 +156,39 @@ def train(
         for name, part in splits.items()
     }
     logs.close(evaluations)
+    _save(result, output, splits, evaluations, history, unfinished)
+    return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
+
+
+def _new_model(
+    config: TrainingConfig, checkpoint: Path, classes: Sequence[Label], strategy: tf.distribute.Strategy
+) -> keras.Model:
+    """The model to train, in a process that is set up for it."""
+    keep_freed_memory()
+    alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
+    parts = divide_the_cores() if alone else 1
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
+    model.get_layer("bert").parts = parts
+    return model
+
+
+def _save(
+    result: Artifact,
+    output: Path,
+    splits: dict[str, Sentences],
+    evaluations: dict[str, Evaluation],
+    history: pd.DataFrame,
+    unfinished: UnfinishedRun,
+) -> None:
+    """Write the model folder; the state of the run makes room for it where the disk is full."""
     shown = next(name for name in ("test", "validation", "train") if name in splits)
 
     def write_exports(folder: Path) -> list[str]:
-        return export_with_the_run(result, folder, splits[shown].texts, f"{shown} of the run") if config.export else []
+        if not result.settings["export"]:
+            return []
+        return export_with_the_run(result, folder, splits[shown].texts, f"{shown} of the run")
 
     def save() -> None:
         save_artifact(
@@ -174,10 +198,9 @@ def train(
     try:
         save()
     except ModelFolderError:
-        unfinished.clear()  # it may hold the disk space that the model needs
+        unfinished.clear()
         save()
     unfinished.clear()
-    return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
 
 
 def _digest(splits: dict[str, Sentences]) -> str:

@@ -32,6 +32,7 @@ def small_world(
     renamed = rest.rename(columns={"text": "question", "intent": "topic"})
     renamed.to_csv(tmp_path / "questions.csv", index=False)
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
+    rest[["text"]].to_csv(tmp_path / "sentences.csv", index=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("intent_bert.datasets.SHIPPED", tmp_path / "data")
     return {
