@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from intent_bert.model_folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder, rea
 
 if TYPE_CHECKING:
     import keras
+    import onnxruntime
 
 logger = logging.getLogger("intent_bert")
 
@@ -94,10 +96,14 @@ class KerasEngine:
 class OnnxEngine:
     """A model file in ONNX Runtime: padded ids in, probabilities out. It may be called from several threads.
 
+    Many sentences are answered in batches side by side, each on one core: the many small steps of one batch would keep
+    no two cores busy. A lone sentence has all cores to itself, in a session of its own that the second such sentence
+    opens: who asks once, or only tables, does without the memory.
+
     Args:
         path: the file.
         name: how the engine is called.
-        threads: cores that a single call uses; all that this process may use by default.
+        threads: cores to use; all that this process may use by default.
 
     Raises:
         SettingsError: the installed ONNX Runtime is older than ``LEAST_ONNX_RUNTIME``.
@@ -105,27 +111,9 @@ class OnnxEngine:
     """
 
     def __init__(self, path: Path, name: str = "onnx", threads: int | None = None) -> None:
-        import onnxruntime
-
-        self.name = name
-        version = onnxruntime.__version__
-        if tuple(map(int, version.split(".")[:2])) < LEAST_ONNX_RUNTIME:
-            least = ".".join(map(str, LEAST_ONNX_RUNTIME))
-            raise SettingsError(
-                f"ONNX Runtime {version} has a fault in its attention: pip install 'onnxruntime>={least}'"
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # cores that wait are left to others
-        options.log_severity_level = 3  # errors, which are raised
-        if int8_may_overflow():
-            options.add_session_config_entry("session.x64quantprecision", "1")  # slower products that can't
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no class of their own
-            raise ModelFolderError(
-                f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
-            ) from error
+        self.name, self._path, self._threads = name, path, threads or usable_cores()
+        self._session = self._lone_session = _open_session(path, 1)
+        self._lone_sentences, self._lock = 0, Lock()
         self._input, self._width = self._session.get_inputs()[0].name, self._session.get_outputs()[0].shape[1]
 
     def __call__(self, input_ids: np.ndarray) -> np.ndarray:
@@ -134,21 +122,52 @@ class OnnxEngine:
 
     def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
         """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+        if len(ids) == 1:
+            return self._answer_alone(np.array(ids, "int32"))
         answers = np.empty((len(ids), self._width), "float32")
         batches = list(batches_by_length(ids))
-        if len(batches) == 1:
-            answers[batches[0][0]] = self(batches[0][1])
+        if len(batches) == 1 or self._threads == 1:
+            for rows, padded in batches:
+                answers[rows] = self(padded)
         elif batches:
             self._answer_side_by_side(batches, answers)
         return answers
 
+    def _answer_alone(self, input_ids: np.ndarray) -> np.ndarray:
+        if self._lone_session is self._session and self._threads > 1:
+            with self._lock:
+                self._lone_sentences += 1
+                if self._lone_sentences == 2:
+                    self._lone_session = _open_session(self._path, self._threads)
+        return self._lone_session.run(None, {self._input: input_ids})[0]
+
     def _answer_side_by_side(self, batches: list[tuple[np.ndarray, np.ndarray]], answers: np.ndarray) -> None:
-        """A batch for each core: the many small steps of one batch would keep no two cores busy."""
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(usable_cores()) as pool:
+        with ThreadPoolExecutor(self._threads) as pool:
             for (rows, _), answer in zip(batches, pool.map(self, [padded for _, padded in batches]), strict=True):
                 answers[rows] = answer
+
+
+def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    version = onnxruntime.__version__
+    if tuple(map(int, version.split(".")[:2])) < LEAST_ONNX_RUNTIME:
+        least = ".".join(map(str, LEAST_ONNX_RUNTIME))
+        raise SettingsError(f"ONNX Runtime {version} has a fault in its attention: pip install 'onnxruntime>={least}'")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between sentences the cores are free
+    options.log_severity_level = 3  # errors, which are raised
+    if int8_may_overflow():
+        options.add_session_config_entry("session.x64quantprecision", "1")  # slower products that can't
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no class of their own
+        raise ModelFolderError(
+            f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
+        ) from error
 
 
 def batches_by_length(

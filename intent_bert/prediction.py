@@ -62,7 +62,7 @@ class IntentPredictor:
             batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
             engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
                 folder has. TensorFlow and Keras are imported for "keras" alone.
-            threads: cores that ONNX Runtime uses for an answer; all that the process may use by default.
+            threads: cores that ONNX Runtime uses; all that the process may use by default.
 
         Raises:
             ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
