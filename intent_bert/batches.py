@@ -71,7 +71,7 @@ def pad(ids: Sequence[Ids], length: int | None = None) -> np.ndarray:
 
 
 def bucketed_batches(
-    ids: Sequence[Ids], batch_size: int, rng: np.random.Generator, pool: int = 50
+    ids: Sequence[Ids], batch_size: int, rng: np.random.Generator, pool: int = 200
 ) -> Iterator[np.ndarray]:
     """Give every sentence's index once, in batches of about the same length, in random order.
 

@@ -165,6 +165,23 @@ def test_answers_depend_neither_on_batches_nor_on_threads(folder, ids, file, mon
         np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
+def test_the_second_lone_sentence_opens_a_session_with_all_cores(folder, ids, monkeypatch):
+    opened: list[int] = []
+    real = engines._open_session
+    monkeypatch.setattr(engines, "_open_session", lambda path, threads: opened.append(threads) or real(path, threads))
+    engine = OnnxEngine(folder / "model.onnx", threads=2)
+    engine.probabilities(ids)
+    first = engine.probabilities(ids[:1])
+    assert opened == [1], "who asks once, or only tables, pays for one session"
+    for _ in range(2):
+        np.testing.assert_allclose(engine.probabilities(ids[:1]), first, atol=1e-6)
+    assert opened == [1, 2]
+    single = OnnxEngine(folder / "model.onnx", threads=1)
+    for _ in range(3):
+        single.probabilities(ids[:1])
+    assert opened == [1, 2, 1]
+
+
 def test_batches_hold_every_sentence_once_and_few_tokens(ids):
     ids = [*ids, list(range(1, 101))]
     seen = []

@@ -16,6 +16,7 @@ from conftest import TINY_CONFIG, tiny_weights
 from intent_bert.bert.checkpoint import load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
 from intent_bert.bert.layers import (
+    BertDropout,
     BertEmbeddings,
     BertEncoderLayer,
     BertModelLayer,
@@ -365,6 +366,41 @@ def test_too_many_tokens_where_the_graph_learns_it_late(bert: BertModelLayer) ->
 
 
 # --- dropout -------------------------------------------------------------------------------------------------------
+
+
+# --- dropout -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.1, 0.1), (0.5, 0.5), (1e-6, 0.0), (0.999999, 1.0)])
+@pytest.mark.parametrize("shape", [(300, 400), (7, 11, 13, 15)])
+def test_dropout_drops_a_share_and_keeps_the_mean(shape: tuple[int, ...], rate: float, share: float) -> None:
+    layer = BertDropout(rate, seed=3)
+    ones = keras.ops.ones(shape)
+    found, again = (layer(ones, training=True).numpy() for _ in range(2))
+    sigma = math.sqrt(max(rate * (1 - rate), 1e-9) / ones.numpy().size)
+    assert found.shape == shape
+    assert abs((found == 0).mean() - share) < 5 * sigma + 1e-5
+    if 0 < share < 1:
+        np.testing.assert_allclose(found[found > 0], 1 / (1 - rate), rtol=1e-4)
+        flat, next_flat = (each.reshape(-1) == 0 for each in (found, again))
+        for left, right in (
+            (flat[::2], flat[1::2][: flat[::2].size]),
+            (flat, next_flat),
+        ):  # of one number; of two calls
+            assert abs(np.corrcoef(left[: right.size], right)[0, 1]) < 5 / math.sqrt(right.size)
+    with tf.GradientTape() as tape:
+        tape.watch(ones)
+        dropped = layer(ones, training=True)
+    np.testing.assert_array_equal(tape.gradient(dropped, ones), dropped)
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
+
+
+def test_dropout_follows_its_seed() -> None:
+    ones = keras.ops.ones((20, 30))
+    layers = [BertDropout(0.3, seed=seed) for seed in (5, 5, 6)]
+    first, same, other = (layer(ones, training=True).numpy() for layer in layers)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
 
 
 @pytest.mark.parametrize("rates", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)])
