@@ -40,8 +40,8 @@ SENTENCE = "Play our song now"
 STARTS = 3  # per round
 SPARE_SECONDS = 1200  # that a measurement may take beyond what it is asked to
 SHARES = {  # of the base size, which is some eight times the work
-    "steps": 12,
-    "warmup": 2,
+    "steps": 24,
+    "warmup": 12,
     "singles": 100,
     "batch": 1000,
 }
@@ -86,7 +86,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=names(SIZES), default=SIZES, metavar="A,B", help=", ".join(SIZES))
     parser.add_argument("--repeats", type=int, default=None, help="rounds (default: 3, or 1 with --quick)")
     parser.add_argument("--steps", type=int, default=None,
-                        help="timed training steps of 32 sentences (default: 120; 12 for the base size)")  # fmt: skip
+                        help="timed training steps of 32 sentences (default: 120; 24 for the base size)")  # fmt: skip
     parser.add_argument(
         "--max-seconds", type=float, default=None, help="a slow peer's training stops then (default: 90)"
     )
