@@ -9,6 +9,7 @@ or, in place of ``result``, ``error``: why there is none.
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,13 @@ def measured(results: Results, part: str, size: str) -> list[Job]:
     return [job for job in JOBS if job.part == part and results_of(results, part, size, job.peer)]
 
 
+def rounds_of(results: Results) -> str:
+    """How often each figure was taken, from the seldomest to the most often: "1 to 3 rounds"."""
+    times = Counter((record["part"], record["size"], record["peer"]) for record in results["records"])
+    least, most = min(times.values(), default=0), max(times.values(), default=0)
+    return f"{most} round{'s' * (most != 1)}" if least == most else f"{least} to {most} rounds"
+
+
 def sizes_of(results: Results, part: str) -> list[str]:
     there = {record["size"] for record in results["records"] if record["part"] == part}
     return [size for size in ("", *SIZE_TITLES) if size in there]
@@ -132,7 +140,7 @@ def markdown(results: Results, picture: str | None = None) -> str:
         "# Results",
         "",
         f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB. "
-        f"Made by `benchmarks/run.py` (see README.md), medians of {results['settings']['repeats']} rounds with the "
+        f"Made by `benchmarks/run.py` (see README.md), medians of {rounds_of(results)} with the "
         "lowest and the highest in brackets. Ratios say how many times as fast as intent_bert in float32.",
         "",
     ]

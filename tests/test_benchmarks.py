@@ -127,6 +127,12 @@ def test_the_peak_is_the_better_of_two_libraries(results: dict) -> None:
 # --- Markdown --------------------------------------------------------------------------------------------------------
 
 
+def test_how_often_figures_were_taken(results: dict) -> None:
+    assert figures.rounds_of(results) == "1 to 3 rounds"
+    for times, told in ((1, "1 round"), (2, "2 rounds")):
+        assert figures.rounds_of({"records": training("torch", *[1.0] * times)}) == told
+
+
 def test_markdown(results: dict) -> None:
     lines = figures.markdown(results, "RESULTS.png").splitlines()
     assert "![Speed of every peer in times that of intent_bert](RESULTS.png)" in lines
