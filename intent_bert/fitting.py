@@ -59,6 +59,9 @@ class MacroF1(keras.metrics.F1Score):
     def __init__(self, number_of_classes: int, name: str = "macro_f1", **kwargs: Any) -> None:
         super().__init__(average="macro", name=name)
         self.number_of_classes = number_of_classes
+        nothing = keras.ops.zeros((1, number_of_classes))
+        super().update_state(nothing, nothing)  # it makes its variables here: later, the training step is traced twice
+        self.reset_state()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         truth = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), self.number_of_classes)

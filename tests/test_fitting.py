@@ -196,6 +196,15 @@ def test_progress_goes_to_stderr(sentences, capsys):
     assert "val_accuracy=" in captured.err
 
 
+def test_the_training_step_is_traced_once(sentences, quick_checkpoint, monkeypatch):
+    """Tracing takes seconds, and TensorFlow does it anew where the first step has made a variable."""
+    model, traced = create_model(32, quick_checkpoint, CLASSES), []
+    step = model.train_step
+    monkeypatch.setattr(model, "train_step", lambda data: traced.append(data[0].shape) or step(data))
+    run(model, sentences, None, config_of(epochs=2))
+    assert [tuple(shape) for shape in traced] == [(None, None)]
+
+
 def test_many_fits_in_a_process_are_no_reason_to_warn(sentences, caplog):
     for _ in range(7):
         run(model := small_model(), sentences, None, config_of(epochs=1, batch_size=64))
