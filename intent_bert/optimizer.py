@@ -39,33 +39,40 @@ class AdamW(keras.optimizers.AdamW):
         if self.weight_decay:  # no pass over the weights for a decay of 0
             super()._apply_weight_decay(variables)
 
+    @property
+    def _is_fused(self) -> bool:
+        return not self.amsgrad and keras.backend.backend() == "tensorflow"
+
+    def _backend_update_step(self, gradients: Any, variables: Any, learning_rate: Any) -> None:
+        if self._is_fused:  # the moments' bias correction is the same for all weights: it goes into their one rate
+            step = tf.cast(self.iterations + 1, learning_rate.dtype)
+            learning_rate *= tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        super()._backend_update_step(gradients, variables, learning_rate)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self._is_new[self._get_variable_index(variable)]:
+        index = self._get_variable_index(variable)
+        if self._is_new[index]:
             learning_rate = learning_rate * self.new_weights_factor
-        if self.amsgrad or keras.backend.backend() != "tensorflow":
+        if not self._is_fused:
             super().update_step(gradient, variable, learning_rate)
             return
         weight = variable.value if isinstance(variable, keras.Variable) else variable
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        beta_1, beta_2 = tf.cast(self.beta_1, variable.dtype), tf.cast(self.beta_2, variable.dtype)
-        index = self._get_variable_index(variable)
         state = {"m": self._momentums[index].value, "v": self._velocities[index].value}
         rate = tf.cast(learning_rate, variable.dtype)
-        powers = {"beta1_power": beta_1**step, "beta2_power": beta_2**step}
         if isinstance(gradient, tf.IndexedSlices):
-            rate = rate * tf.sqrt(1 - powers["beta2_power"]) / (1 - powers["beta1_power"])
             self._update_rows(gradient, weight, state, rate)
             return
         tf.raw_ops.ResourceApplyAdam(
             var=weight.handle,
             m=state["m"].handle,
             v=state["v"].handle,
+            beta1_power=0.0,
+            beta2_power=0.0,
             lr=rate,
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.cast(self.epsilon, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
             grad=tf.cast(gradient, variable.dtype),
-            **powers,
         )
 
     def _update_rows(self, gradient: tf.IndexedSlices, weight: tf.Variable, state: dict, rate: tf.Tensor) -> None:

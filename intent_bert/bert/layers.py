@@ -21,6 +21,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
@@ -314,7 +315,10 @@ class BertModelLayer(_BertPart):
         attention_bias = attention_bias_of(padding_mask)
         parts = zip(_in_parts(x, self.parts), _in_parts(attention_bias, self.parts), strict=True)
         with self._kernels_cast_once():
-            encoded = [self._encode(*part, training=training) for part in parts]
+            encode = partial(self._encode, training=training)
+            if self.parts > 1:
+                encode = self._traced(encode)
+            encoded = [encode(*part) for part in parts]
         whole = [ops.cast(_joined(states), self.compute_dtype) for states in zip(*encoded, strict=True)]
         return whole[0] if self.config.out_layer_ndxs is None else whole
 
@@ -338,6 +342,14 @@ class BertModelLayer(_BertPart):
             outputs.append(x)
         indexes = self.config.out_layer_ndxs
         return [outputs[index] for index in ([-1] if indexes is None else indexes)]
+
+    def _traced(self, encode: Any) -> Any:
+        """As a function that TensorFlow traces once for all parts: a second less until a training's first step."""
+        import tensorflow as tf
+
+        shapes = (None, None, self.config.hidden_size), (None, 1, 1, None)
+        signature = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+        return tf.function(encode, input_signature=signature, autograph=False)
 
     def is_cut_to_first(self, index: int) -> bool:
         """Whether this layer computes the first token alone."""
