@@ -84,9 +84,11 @@ def _unwritable_means_settings(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
+        roots = {"INTENT_BERT_CACHE": checkpoint_folder(), "INTENT_BERT_DATA": data_folder()}
+        moved_by = [f" ({variable} moves it)" for variable, root in roots.items() if folder.is_relative_to(root)]
         raise SettingsError(
             f"{folder} should be a folder that can be written, but the system says '{error.strerror}': free some "
-            "space, or choose another place (INTENT_BERT_CACHE for checkpoints, INTENT_BERT_DATA for data sets)."
+            f"space, or choose another place{''.join(moved_by[:1])}."
         ) from error
 
 
