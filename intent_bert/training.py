@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -18,7 +17,7 @@ import tensorflow as tf
 
 from intent_bert import datasets
 from intent_bert.artifact import Artifact, save_artifact
-from intent_bert.batches import Label, classes_of
+from intent_bert.batches import classes_of
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.pretrained import resolve
@@ -113,6 +112,8 @@ def train(
     if config.export:
         check_packages("onnx")
     started = time.perf_counter()
+    strategy = strategy or strategy_here()
+    parts = _set_up_process(config, strategy)
     tables = with_validation(read_tables(config), config)
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
     params = params_from_pretrained_ckpt(checkpoint)
@@ -127,8 +128,10 @@ def train(
     logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
 
     config = replace(config, precision=precision_here(config.precision))
-    strategy = strategy or strategy_here()
-    model = _new_model(config, checkpoint, classes, strategy)
+    keras.utils.set_random_seed(config.seed)
+    with strategy.scope():
+        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
+    model.get_layer("bert").parts = parts
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
@@ -160,18 +163,11 @@ def train(
     return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
 
 
-def _new_model(
-    config: TrainingConfig, checkpoint: Path, classes: Sequence[Label], strategy: tf.distribute.Strategy
-) -> keras.Model:
-    """The model to train, in a process that is set up for it."""
+def _set_up_process(config: TrainingConfig, strategy: tf.distribute.Strategy) -> int:
+    """Into how many parts to cut a batch; to be asked before fetching a checkpoint starts TensorFlow."""
     keep_freed_memory()
     alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
-    parts = divide_the_cores() if alone else 1
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
-    model.get_layer("bert").parts = parts
-    return model
+    return divide_the_cores() if alone else 1
 
 
 def _save(

@@ -204,6 +204,20 @@ def test_the_casing_flag_is_kept_or_refused(files, quick_checkpoint, tmp_path):
     assert IntentPredictor.load(tmp_path / "model").tokenizer.do_lower_case is False
 
 
+def test_the_cores_are_divided_before_a_checkpoint_is_fetched(files, tmp_path, monkeypatch):
+    asked = []
+
+    def fetched(name):  # which starts TensorFlow: its threads are fixed from then on
+        asked.append(name)
+        raise CheckpointError("far enough")
+
+    monkeypatch.setattr("intent_bert.training.divide_the_cores", lambda: asked.append("cores") or 1)
+    monkeypatch.setattr("intent_bert.training.resolve", fetched)
+    with pytest.raises(CheckpointError, match="far enough"):
+        train(TrainingConfig(train_file=files["train"], output_dir=str(tmp_path / "run")), progress=False)
+    assert asked == ["cores", "all-MiniLM-L6-v2"]
+
+
 def test_an_encoder_that_is_not_in_the_checkpoint_is_told_before_anything_is_written(files, quick_checkpoint, tmp_path):
     folder = tmp_path / "uncased_deeper"
     folder.mkdir()
