@@ -368,9 +368,6 @@ def test_too_many_tokens_where_the_graph_learns_it_late(bert: BertModelLayer) ->
 # --- dropout -------------------------------------------------------------------------------------------------------
 
 
-# --- dropout -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("rate", "share"), [(0.1, 0.1), (0.5, 0.5), (1e-6, 0.0), (0.999999, 1.0)])
 @pytest.mark.parametrize("shape", [(300, 400), (7, 11, 13, 15)])
 def test_dropout_drops_a_share_and_keeps_the_mean(shape: tuple[int, ...], rate: float, share: float) -> None:
