@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "intent_bert/__init__.py").read_text(encoding="utf-8"))[1]
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "intent_bert/version.py").read_text(encoding="utf-8"))[1]
 
 REQUIRED = [
     "tensorflow>=2.18",
@@ -54,7 +54,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["intent_bert", "intent_bert.*"]),
-    package_data={"intent_bert": ["data_files/*/*", "py.typed"]},
+    package_data={"intent_bert": ["data/shipped/*/*", "py.typed"]},
     install_requires=REQUIRED,
     extras_require={"word2vec": WORD2VEC, "ray": RAY, "test": TEST},
     entry_points={"console_scripts": ["intent-bert = intent_bert.cli:main"]},

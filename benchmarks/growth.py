@@ -96,9 +96,9 @@ def step_point(sizes: dict[str, int]) -> dict[str, float]:
     import numpy as np
 
     from intent_bert import TrainingConfig, create_model
-    from intent_bert.fitting import compile_model
     from intent_bert.machine import divide_the_cores, keep_freed_memory
-    from intent_bert.model import model_arguments
+    from intent_bert.model.network import model_arguments
+    from intent_bert.training.fit import compile_model
 
     keep_freed_memory()
     parts = divide_the_cores()
@@ -154,7 +154,7 @@ def write_checkpoint(folder: Path, layers: int, width: int, heads: int) -> None:
 
 def write_table(file: Path, rows: int) -> None:
     """Sentences of the embedded sample with a number and a word behind them, nearly all of them distinct."""
-    from intent_bert import datasets
+    from intent_bert.data import datasets
 
     table = datasets.load("sample").train
     pairs = list(zip(table.text, table.intent, strict=True))

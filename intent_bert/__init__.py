@@ -6,7 +6,7 @@ The names below load on first use, so that ``import intent_bert`` itself is quic
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from intent_bert.version import __version__
 
 if TYPE_CHECKING:
     from intent_bert.bert import (
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
         map_stock_config_to_params,
         params_from_pretrained_ckpt,
     )
-    from intent_bert.classifier import IntentClassifier
-    from intent_bert.comparison import Comparison, compare
-    from intent_bert.data import IntentDetectionData, split_table
+    from intent_bert.config import CompareConfig, TrainingConfig
+    from intent_bert.data.preprocessing import IntentDetectionData, split_table
+    from intent_bert.data.tables import read_table
     from intent_bert.errors import IntentBertError
-    from intent_bert.evaluation import Evaluation, evaluate_probabilities
-    from intent_bert.export import export_model
-    from intent_bert.features import BertTransformer
-    from intent_bert.model import create_model
-    from intent_bert.prediction import Answer, IntentPredictor
-    from intent_bert.settings import CompareConfig, TrainingConfig
-    from intent_bert.tables import read_table
-    from intent_bert.training import train
-    from intent_bert.word_vectors import WordVectorTransformer
+    from intent_bert.estimators.bert_features import BertTransformer
+    from intent_bert.estimators.classifier import IntentClassifier
+    from intent_bert.estimators.comparison import Comparison, compare
+    from intent_bert.estimators.word_vectors import WordVectorTransformer
+    from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
+    from intent_bert.export.exports import export_model
+    from intent_bert.inference.predictor import Answer, IntentPredictor
+    from intent_bert.model.network import create_model
+    from intent_bert.training.run import train
 
 _HOMES = {
     "BertConfig": "bert",
@@ -40,24 +40,24 @@ _HOMES = {
     "load_stock_weights": "bert",
     "map_stock_config_to_params": "bert",
     "params_from_pretrained_ckpt": "bert",
-    "Answer": "prediction",
-    "BertTransformer": "features",
-    "CompareConfig": "settings",
-    "Comparison": "comparison",
-    "Evaluation": "evaluation",
+    "Answer": "inference.predictor",
+    "BertTransformer": "estimators.bert_features",
+    "CompareConfig": "config",
+    "Comparison": "estimators.comparison",
+    "Evaluation": "evaluation.metrics",
     "IntentBertError": "errors",
-    "IntentClassifier": "classifier",
-    "IntentDetectionData": "data",
-    "IntentPredictor": "prediction",
-    "TrainingConfig": "settings",
-    "compare": "comparison",
-    "WordVectorTransformer": "word_vectors",
-    "create_model": "model",
-    "evaluate_probabilities": "evaluation",
-    "read_table": "tables",
-    "split_table": "data",
-    "export_model": "export",
-    "train": "training",
+    "IntentClassifier": "estimators.classifier",
+    "IntentDetectionData": "data.preprocessing",
+    "IntentPredictor": "inference.predictor",
+    "TrainingConfig": "config",
+    "compare": "estimators.comparison",
+    "WordVectorTransformer": "estimators.word_vectors",
+    "create_model": "model.network",
+    "evaluate_probabilities": "evaluation.metrics",
+    "read_table": "data.tables",
+    "split_table": "data.preprocessing",
+    "export_model": "export.exports",
+    "train": "training.run",
 }
 __all__ = [
     "Answer",
@@ -89,7 +89,12 @@ __all__ = [
 ]
 
 
+_MODULES = {"datasets": "data.datasets", "plots": "evaluation.plots"}  # modules that users call by name
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "sample_templates.toml"
-TARGET = HERE.parent / "intent_bert" / "data_files" / "sample"
+TARGET = HERE.parent / "intent_bert" / "data" / "shipped" / "sample"
 
 SIZES = {"train": 400, "validation": 60, "test": 60}  # sentences per intent
 SPLITS = ("train",) * 6 + ("validation", "test")  # the split of the values number 1 to 8 of a list, then over again

@@ -7,7 +7,7 @@ python scripts/predict.py --help
 
 import sys
 
-from intent_bert.cli import main
+from intent_bert.cli.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main(["predict", *sys.argv[1:]]))

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.csv
 
 from intent_bert import IntentPredictor
-from intent_bert.cli import run_as_command
-from intent_bert.engine import usable_cores
+from intent_bert.cli.command_line import run_as_command
+from intent_bert.config import TEXT
 from intent_bert.errors import DataError, SettingsError
-from intent_bert.model_folder import ModelFolder
-from intent_bert.settings import TEXT
+from intent_bert.inference.engines import usable_cores
+from intent_bert.model.folder import ModelFolder
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ADDED = ("intent", "confidence")

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from intent_bert.cli import run_as_command
+from intent_bert.cli.command_line import run_as_command
 
 FOLDER = Path("runs/quickstart")
 SENTENCES = ["Play our song now", "Rate this book as awful"]
@@ -12,7 +12,7 @@ SENTENCES = ["Play our song now", "Rate this book as awful"]
 
 def main(sentences: list[str]) -> None:
     from intent_bert import IntentPredictor, TrainingConfig, train
-    from intent_bert.evaluation import format_report
+    from intent_bert.evaluation.metrics import format_report
 
     if (FOLDER / "config.json").is_file() and (FOLDER / "metrics.json").is_file():
         print(f"{FOLDER} is there already: using it (delete it to train again)", file=sys.stderr)

@@ -7,7 +7,7 @@ python scripts/train.py --help
 
 import sys
 
-from intent_bert.cli import main
+from intent_bert.cli.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main(["train", *sys.argv[1:]]))

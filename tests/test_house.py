@@ -6,6 +6,8 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,53 +16,33 @@ import intent_bert
 import intent_bert.bert
 
 PACKAGE = Path(intent_bert.__file__).parent
-MODULES = sorted(
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-    for path in PACKAGE.rglob("*.py")
-    if path.stem != "__init__"
-)
-ORDER = [  # each may use only those above it
+WINGS = [  # each may use only those above it
     "errors",
-    "folders",
-    "bert.config",
-    "bert.tokenization",
-    "bert.gradients",
-    "bert.layers",
-    "bert.checkpoint",
-    "bert.pretrained",
-    "settings",
+    "version",
     "machine",
-    "progress",
-    "batches",
-    "tables",
+    "files",
+    "bert",
+    "config",
     "data",
-    "datasets",
-    "model_folder",
     "model",
-    "engine",
-    "optimizer",
-    "resume",
+    "inference",
     "evaluation",
-    "plots",
-    "artifact",
-    "onnx_graph",
     "export",
-    "tensorboard",
-    "card",
-    "frozen",
-    "fitting",
     "training",
-    "prediction",
-    "scoring",
-    "classifier",
-    "features",
-    "word_vectors",
-    "significance",
-    "advice",
-    "rivals",
-    "comparison",
+    "estimators",
     "cli",
+    "intent_bert",  # the package's own __init__
 ]
+
+
+def name_of(path: Path) -> str:
+    """``model/network.py`` is model.network, ``model/__init__.py`` is model, ``__init__.py`` is intent_bert."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "intent_bert"
+
+
+SOURCES = {name_of(path): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = sorted(SOURCES)
 
 
 def test_exported_names_are_pinned():
@@ -83,60 +65,75 @@ def test_exported_names_are_pinned():
             package.nothing  # noqa: B018
 
 
-# --- the order of the files --------------------------------------------------------------------------------------
+# --- the order of the wings --------------------------------------------------------------------------------------
 
 
-def imports_of(source: str) -> set[str]:
-    """The modules of this package that a source uses, as ``bert.layers``; "" is the package itself."""
+@cache
+def imports_of(source: str, modules: tuple[str, ...]) -> set[str]:
+    """The modules of this package that a source imports, wherever in it: ``from intent_bert.x import y`` is x.y, or x
+    where y is no module; a name of the package itself is intent_bert.
+    """
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here"
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
-        ours = [name for name in names if name.split(".")[0] == "intent_bert"]
-        modules = {name.removeprefix("intent_bert.") for name in ours if name.removeprefix("intent_bert.") in MODULES}
-        found |= modules or ({""} if ours else set())
+        for name in names:
+            if name.split(".")[0] == "intent_bert":
+                name = name.removeprefix("intent_bert.")
+                found.add(name if name in modules else name.rpartition(".")[0] or "intent_bert")
     return found
 
 
-def arrows_up(module: str, source: str) -> list[str]:
-    place = ORDER.index(module)
-    return [used for used in sorted(imports_of(source)) if used and ORDER.index(used) >= place]
+def arrows(sources: dict[str, str]) -> list[tuple[str, str]]:
+    return [(module, used) for module, source in sources.items() for used in sorted(imports_of(source, tuple(sources)))]
 
 
-def test_every_module_has_its_place():
-    assert sorted(ORDER) == MODULES
+def wing(module: str) -> int:
+    return WINGS.index(module.split(".")[0])
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module):
-    source = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
-    assert arrows_up(module, source) == []
-    package_names = {
-        alias.name
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module in ("intent_bert", "intent_bert.bert")
-        for alias in node.names
-        if f"{node.module}.{alias.name}".removeprefix("intent_bert.") not in MODULES
-    }
-    assert package_names <= {"__version__"}, "a module imports from the module, not through the package"
+def faults_of(sources: dict[str, str]) -> list[str]:
+    """Arrows that point up, and circles among the modules of a wing."""
+    down = arrows(sources)
+    faults = [f"{module} imports {used}, which stands above it" for module, used in down if wing(used) > wing(module)]
+    uses = {module: {used for by, used in down if by == module} for module in sources}
+    try:
+        list(TopologicalSorter(uses).static_order())
+    except CycleError as circle:
+        faults.append(f"circle: {' -> '.join(circle.args[1])}")
+    return faults
 
 
-def test_an_arrow_that_points_up_would_be_seen():
-    assert arrows_up("data", "from intent_bert.model import create_model") == ["model"]
-    assert arrows_up("data", "def f():\n    from intent_bert import training as t, errors") == ["training"]
-    assert arrows_up("data", "import intent_bert.cli") == ["cli"]
-    assert arrows_up("bert.layers", "from intent_bert.bert import checkpoint") == ["bert.checkpoint"]
-    assert arrows_up("data", "from intent_bert.errors import DataError\nimport keras") == []
+def test_every_wing_is_named_once():
+    assert {module.split(".")[0] for module in MODULES} == set(WINGS)
+    assert len(WINGS) <= 16
+
+
+def test_imports_point_down_and_go_round_in_no_circle():
+    assert faults_of(SOURCES) == []
+    assert len(arrows(SOURCES)) > 100  # so that a reader of imports that finds none can't pass
+
+
+def test_a_turned_arrow_fails():
+    """Every arrow between two wings, turned: the lower module imports the upper one."""
+    between = [(module, used) for module, used in arrows(SOURCES) if wing(module) != wing(used)]
+    for module, used in between:
+        turned = SOURCES | {used: f"{SOURCES[used]}\n\ndef f():\n    import intent_bert.{module}\n"}
+        assert f"{used} imports {module}, which stands above it" in faults_of(turned)
+    up = SOURCES | {"model.folder": "from intent_bert import __version__"}
+    assert "model.folder imports intent_bert, which stands above it" in faults_of(up)
+    circle = SOURCES | {"data.tables": "from intent_bert.data import preprocessing"}
+    assert faults_of(circle)[0].startswith("circle: ")
 
 
 def test_modules_open_by_saying_what_they_do():
     for module in MODULES:
-        docstring = ast.get_docstring(ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text("utf-8")))
+        docstring = ast.get_docstring(ast.parse(SOURCES[module]))
         assert docstring, module
         assert docstring.split("\n")[0].endswith((".", "?", "!", ":")), module
 
@@ -152,7 +149,7 @@ def test_docstring_examples_run(real_checkpoint):
     shared = {"tokenizer": FullTokenizer(real_checkpoint / "vocab.txt"), "folder": real_checkpoint, "numpy": numpy}
     examples = 0
     for module in MODULES:
-        loaded = importlib.import_module(f"intent_bert.{module}")
+        loaded = importlib.import_module(f"intent_bert.{module}" if module != "intent_bert" else module)
         shared |= {"params_from_pretrained_ckpt": intent_bert.params_from_pretrained_ckpt}
         result = doctest.testmod(loaded, extraglobs=shared)
         assert result.failed == 0, module
@@ -169,9 +166,9 @@ HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers",
     "code",
     [
         "import intent_bert, intent_bert.bert",
-        "import intent_bert.cli as cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass",
-        "import intent_bert.cli as cli\ntry:\n    cli.main(['train', '--help'])\nexcept SystemExit: pass",
-        "import intent_bert.cli as cli\nassert cli.main(['checkpoints']) == 0",
+        "import intent_bert.cli.command_line as cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass",
+        "import intent_bert.cli.command_line as cli\ntry:\n    cli.main(['train', '--help'])\nexcept SystemExit: pass",
+        "import intent_bert.cli.command_line as cli\nassert cli.main(['checkpoints']) == 0",
     ],
     ids=["import", "help", "train-help", "checkpoints"],
 )
@@ -180,7 +177,7 @@ def test_light_things_import_nothing_heavy(code):
 
 
 def test_ids_and_batches_need_only_the_tokenizer():
-    assert heavy_after("import intent_bert.batches") == ["tokenizers"]
+    assert heavy_after("import intent_bert.data.batches") == ["tokenizers"]
 
 
 def heavy_after(code: str) -> list[str]:

@@ -6,10 +6,10 @@ import keras
 from protocol import Request, clock_of, measure_answers, report, snips
 
 from intent_bert import FullTokenizer, IntentPredictor, TrainingConfig, create_model
-from intent_bert.batches import encode
-from intent_bert.fitting import Sentences, evaluate, fine_tune
+from intent_bert.data.batches import encode
 from intent_bert.machine import divide_the_cores, keep_freed_memory
-from intent_bert.model import model_arguments, probability_function
+from intent_bert.model.network import model_arguments, probability_function
+from intent_bert.training.fit import Sentences, evaluate, fine_tune
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
 

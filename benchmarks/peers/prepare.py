@@ -23,16 +23,16 @@ import numpy as np
 from protocol import MIXED_SOURCES
 
 from intent_bert import IntentBertError, TrainingConfig, read_table, train
-from intent_bert.artifact import Artifact, load_artifact, save_artifact
-from intent_bert.batches import classes_of, encode
 from intent_bert.bert import StockBertConfig, convert_checkpoint, fetch, map_stock_config_to_params
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, huggingface_name_of, stock_names, stock_shapes
 from intent_bert.bert.checkpoint import write_stock_weights as write_weights
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.datasets import split_files
-from intent_bert.export import export_model
-from intent_bert.folders import atomic_folder, data_folder
-from intent_bert.model import build_model
+from intent_bert.data.batches import classes_of, encode
+from intent_bert.data.datasets import split_files
+from intent_bert.export.exports import export_model
+from intent_bert.files.folders import atomic_folder, data_folder
+from intent_bert.model.network import build_model
+from intent_bert.model.saved import Artifact, load_artifact, save_artifact
 
 SMALL = "all-MiniLM-L6-v2"
 BASE = StockBertConfig(

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
 from intent_bert.errors import CheckpointError, DownloadError, SettingsError
-from intent_bert.folders import atomic_folder, checkpoint_folder, download_file, nearest
+from intent_bert.files.folders import atomic_folder, checkpoint_folder, download_file, nearest
 
 logger = logging.getLogger("intent_bert")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from intent_bert import folders
 from intent_bert.bert import pretrained
 from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT, PretrainedCheckpoint, fetch, resolve
 from intent_bert.errors import CheckpointError, DownloadError, SettingsError
+from intent_bert.files import folders
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "some", "##thing"]
 CONFIG = {"vocab_size": len(VOCAB), "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2}

@@ -1,0 +1,1 @@
+"""Tables in, ids and numbers out."""

@@ -1,0 +1,1 @@
+"""scikit-learn's side: classifier, features, baselines and their comparison."""

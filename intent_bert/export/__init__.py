@@ -1,0 +1,1 @@
+"""Other forms of a trained model, each checked against it."""

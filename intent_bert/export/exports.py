@@ -1,0 +1,277 @@
+"""Other forms of a trained model, each compared with the Keras model on sentences before it is kept.
+
+    onnx          model.onnx        for ONNX Runtime: what ``IntentPredictor`` runs on where the folder has it
+    onnx, int8    model.int8.onnx   the same with int8 kernels (engine "onnx-int8")
+    savedmodel    savedmodel/       for TensorFlow Serving and ``tf.saved_model.load``
+    litert        model.tflite      for LiteRT, once TensorFlow Lite
+
+Every form takes padded ids, int32 (B, T) of any size, and gives probabilities, float32 (B, C). What the comparison
+found stands in a JSON file beside the export. Drawing the ONNX graph is onnx_graph.py's business.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from intent_bert.config import TEXT
+from intent_bert.data import datasets
+from intent_bert.data.tables import read_table
+from intent_bert.errors import DataError, ModelFolderError, SettingsError
+from intent_bert.inference.engines import OnnxEngine
+from intent_bert.model.folder import (
+    CONFIG_FILE,
+    MISTAKES_FILE,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    ModelFolder,
+    check_name,
+    check_output_folder,
+    exported_name,
+    files_in,
+    link_own_files,
+    reason,
+    replacement,
+    write_config,
+    write_json,
+)
+from intent_bert.model.network import predict_in_batches, probability_function
+from intent_bert.model.saved import Artifact, load_artifact
+
+logger = logging.getLogger("intent_bert")
+
+MOST_SENTENCES = 500  # that a comparison takes
+LARGEST_DIFFERENCE = 1e-4  # of a probability, in float32
+SURE = 0.5
+MEAN_DIFFERENCE, MOST_SURE_CHANGED = 0.05, 0.01  # in int8; the second is a share of the answers that Keras is sure of
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """What the comparison of an exported model with the Keras model found.
+
+    Attributes:
+        file: what was written, within the model folder.
+        format, quantize: as they were asked for.
+        megabytes: its size.
+        sentences: how many were compared, of ``sentences_from``.
+        largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
+        changed_answers: sentences whose likeliest intent is another one.
+        sure_answers, sure_answers_changed: those to whose answer Keras gives more than ``SURE``, and how many changed.
+    """
+
+    file: str
+    format: str
+    quantize: str | None
+    megabytes: float
+    sentences: int
+    sentences_from: str
+    largest_difference: float
+    mean_difference: float
+    changed_answers: int
+    sure_answers: int
+    sure_answers_changed: int
+
+    def complaint(self) -> str | None:
+        """Why this export is not to be kept, if so."""
+        if self.quantize is None:
+            if self.largest_difference <= LARGEST_DIFFERENCE:
+                return None
+            allowed = f"{LARGEST_DIFFERENCE:g} at most is allowed"
+        else:
+            few = self.sure_answers_changed <= MOST_SURE_CHANGED * self.sure_answers
+            if few and self.mean_difference <= MEAN_DIFFERENCE:
+                return None
+            allowed = f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_answers} are allowed"
+        return (
+            f"{self.file} was not kept, for it answers otherwise than the Keras model: on {self.sentences} sentences "
+            f"probabilities differ by up to {self.largest_difference:.2g}, on average by {self.mean_difference:.2g}, "
+            f"and {self.sure_answers_changed} sure answers are others ({allowed})"
+        )
+
+
+def check_packages(format: str) -> None:
+    """Raise SettingsError, with the pip line, where a package that the format needs isn't installed."""
+    needed = {"onnx": ("onnx", "onnxruntime")}.get(format, ())
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise SettingsError(f"exporting to {format} needs what is not installed: pip install {' '.join(missing)}")
+
+
+def export_model(
+    folder: str | PathLike,
+    format: str = "onnx",
+    quantize: str | None = None,
+    check_file: str | PathLike | None = None,
+    text_column: str = TEXT,
+) -> ExportCheck:
+    """Write another form of a model folder's model into it, once it is known to answer as the Keras model does.
+
+    The folder with the new file takes the place of the old one in one step.
+
+    Args:
+        folder: what ``train`` has written.
+        format: "onnx", "savedmodel" or "litert".
+        quantize: "int8" for int8 kernels, with "onnx".
+        check_file: a table of sentences to compare on; by default the run's own mistakes and the embedded sample's test
+            sentences.
+        text_column: the column with the sentences.
+
+    Raises:
+        SettingsError: an unknown format or quantisation, a missing package, or a model that the format can't hold.
+        DataError: the sentences can't be read.
+        ModelFolderError: the folder can't be read or written, or the export answers otherwise than the model.
+    """
+    name = exported_name(format, quantize)
+    check_packages(format)
+    opened = ModelFolder(folder)
+    check_output_folder(folder, needed_bytes=int(1.1 * opened.file(WEIGHTS_FILE).stat().st_size))
+    if check_file is None:
+        texts, source = sentences_for(opened.path), "the run's mistakes, and the sample"
+    else:
+        texts, source = list(read_table(str(check_file), text_column, None)[TEXT]), Path(check_file).name
+    artifact = load_artifact(folder)
+    with replacement(folder) as work:
+        link_own_files(opened.path, work, but=(CONFIG_FILE, name, check_name(name)))
+        check = write_export(artifact, work, texts, source, format, quantize)
+        others = {file: sha256 for file, sha256 in opened.config["sha256"].items() if file.split("/")[0] != name}
+        write_config(work, {**opened.config, "sha256": others}, files_in(work / name))
+    return check
+
+
+def sentences_for(folder: Path) -> list[str]:
+    """Sentences to compare on where none are given."""
+    texts: list[str] = []
+    for table in (folder / MISTAKES_FILE, datasets.SHIPPED / "sample" / "test.csv"):
+        with contextlib.suppress(DataError):  # no such file, or no row in it
+            texts += list(read_table(table, label_column=None)[TEXT])
+    return texts
+
+
+def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
+    """The default export of a training run, into the folder that it is writing; names what it has written.
+
+    Whatever keeps the model from being exported, such as a disk without room for it, is told and costs the export, not
+    the run.
+    """
+    try:
+        return [write_export(artifact, folder, texts, source).file]
+    except Exception as error:
+        for name in (ONNX_FILE, check_name(ONNX_FILE)):
+            (folder / name).unlink(missing_ok=True)
+        logger.warning("no %s (%s): Keras will answer for this folder", ONNX_FILE, reason(error))
+        return []
+
+
+def write_export(
+    artifact: Artifact,
+    folder: Path,
+    texts: Sequence[str],
+    source: str,
+    format: str = "onnx",
+    quantize: str | None = None,
+) -> ExportCheck:
+    """Write one form of the model, and the JSON file beside it, into a folder; compare it with the Keras model.
+
+    Raises:
+        SettingsError: the format can't hold this model.
+        ModelFolderError: the export answers otherwise than the model.
+        OSError: it can't be written.
+    """
+    path = folder / exported_name(format, quantize)
+    model = artifact.model
+    ask = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format](model, path, quantize)
+    few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
+    ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
+    expected = predict_in_batches(probability_function(model), ids, len(artifact.classes))
+    found = ask(ids)
+    differences = np.abs(expected - found).max(axis=1)  # (sentences,)
+    changed = expected.argmax(axis=1) != found.argmax(axis=1)
+    sure = expected.max(axis=1) > SURE
+    check = ExportCheck(
+        file=path.name,
+        format=format,
+        quantize=quantize,
+        megabytes=round(sum((folder / name).stat().st_size for name in files_in(path)) / 1e6, 1),
+        sentences=len(few),
+        sentences_from=source,
+        largest_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        changed_answers=int(changed.sum()),
+        sure_answers=int(sure.sum()),
+        sure_answers_changed=int((changed & sure).sum()),
+    )
+    complaint = check.complaint()
+    if complaint:
+        raise ModelFolderError(complaint)
+    write_json(folder / check_name(path.name), asdict(check))
+    return check
+
+
+# --- the formats -------------------------------------------------------------------------------------------------
+
+Ask = Callable[[Sequence[Sequence[int]]], np.ndarray]  # ids of some sentences -> their probabilities
+
+
+def _write_onnx(model: keras.Model, path: Path, quantize: str | None) -> Ask:
+    from intent_bert.export.onnx_graph import onnx_model
+
+    path.write_bytes(onnx_model(model, quantize).SerializeToString())
+    return OnnxEngine(path).probabilities
+
+
+def _write_savedmodel(model: keras.Model, path: Path, _: str | None) -> Ask:
+    import tensorflow as tf
+
+    _keras_export(model, path, "tf_saved_model")
+    loaded = tf.saved_model.load(path)
+    return lambda ids: predict_in_batches(
+        lambda rows: loaded.serve(tf.constant(rows)).numpy(), ids, model.output_shape[-1]
+    )
+
+
+def _write_litert(model: keras.Model, path: Path, _: str | None) -> Ask:
+    _keras_export(model, path, "litert")
+    ask = _litert_interpreter(path).get_signature_runner()
+    return lambda ids: predict_in_batches(
+        lambda rows: next(iter(ask(input_ids=rows).values())), ids, model.output_shape[-1]
+    )
+
+
+def _keras_export(model: keras.Model, path: Path, format: str) -> None:
+    import tensorflow as tf
+
+    try:
+        model.export(path, format=format, verbose=False)
+    except OSError:
+        raise
+    except tf.errors.OpError as error:  # what TensorFlow makes of a full disk, among others
+        raise OSError(f"TensorFlow: {reason(error)}") from error
+    except Exception as error:  # an older Keras knows fewer formats, and the converters have errors of many kinds
+        raise SettingsError(
+            f"Keras {keras.__version__} can't export this model to {format}: {reason(error)}"
+        ) from error
+
+
+def _litert_interpreter(path: Path) -> Any:
+    """LiteRT's interpreter, or the one that TensorFlow has."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            from tensorflow.lite.python.interpreter import Interpreter
+        except ImportError:
+            raise SettingsError(
+                "checking a LiteRT model needs what is not installed: pip install ai-edge-litert"
+            ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that TensorFlow's is going to be removed
+        return Interpreter(str(path))

@@ -1,0 +1,303 @@
+"""The classifier as an ONNX graph, drawn node by node from the weights of the Keras model.
+
+    input_ids (B, T) int32 -> embeddings -> encoder layers -> pooling and head -> probabilities (B, C) float32
+
+Dimensions as in bert/layers.py, and M = B * T: the rows of all tokens, padding among them, one under the other. Every
+matrix product is one of (M, K) with (K, J), a single one for the whole batch; only attention looks at (B, T, H).
+Attention, LayerNormalization and GELU are one node each. Where only the [CLS] vector is read, the last layer has keys
+and values of all tokens and everything else of [CLS] alone: (B, H) in place of (M, H), which changes no answer.
+
+``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, and the word embeddings as float16.
+What goes into a product becomes uint8 when it runs, a scale for each row, that is for each token: an answer depends
+neither on the padding nor on the other sentences of its batch, and no sentences are needed to calibrate anything.
+Attention, LayerNormalization, GELU and the head stay float32.
+
+Nothing here runs, checks or writes a graph.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertModelLayer, BertProjection
+from intent_bert.errors import SettingsError
+from intent_bert.version import __version__
+
+OPSET, IR_VERSION = 20, 9  # the first that have Gelu, and what goes with them
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
+INPUT, OUTPUT = "input_ids", "probabilities"
+_LAYERS = {INPUT, "bert", "pooling", "rnn", "dropout", "dense", "dropout_2", "logits", "intent"}  # of build_model
+_LARGEST_BYTES = 2**31 - 1  # of a protobuf file
+_LEAST_GELU = 0.171  # GELU is nowhere below -0.1701, in neither form
+
+
+def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelProto:
+    """The graph of a classifier that ``build_model`` made, in float32 whatever its precision, or in int8.
+
+    Args:
+        model: with its trained weights.
+        quantize: "int8", or None.
+
+    Raises:
+        SettingsError: the model has weights or layers that this module knows nothing of, or is too large for a file.
+    """
+    graph = _Graph(quantize == "int8")
+    bert: BertModelLayer = model.get_layer("bert")
+    layers = {layer.name: layer for layer in model.layers}
+    pooling = layers["pooling"].pooling if "pooling" in layers else None
+    states = graph.encoder(bert, first_only=pooling == "cls")
+    x = graph.recurrent(layers["rnn"], states[-1]) if pooling is None else graph.pooled(pooling, states)
+    if "dense" in layers:
+        x = graph.add("Tanh", graph.dense(x, layers["dense"]))
+    graph.add("Softmax", graph.dense(x, layers["logits"]), axis=-1, result=OUTPUT)  # (B, C)
+    unknown = [name for name in layers if name not in _LAYERS]
+    unknown += [weight.path for weight in model.weights if id(weight) not in graph.weights_drawn]
+    if unknown:
+        raise SettingsError(f"can't write this model as ONNX: it has {', '.join(unknown[:3])}, which no export knows")
+    return graph.finished(model.output_shape[-1])
+
+
+class _Graph:
+    """A graph that grows: ``constant`` and ``add`` give the name of what they make."""
+
+    def __init__(self, int8: bool) -> None:
+        self.int8 = int8
+        self.nodes: list[onnx.NodeProto] = []
+        self.made: set[str] = set()
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self.weights_drawn: set[int] = set()
+        self.hidden_size, self.mask = 0, ""
+        self.tokens = self.add("Shape", INPUT, start=1, end=2)  # [T]
+
+    # what graphs are made of
+
+    def constant(self, name: str, array: np.ndarray | np.generic) -> str:
+        self.constants.setdefault(name, numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def whole(self, *numbers: int) -> str:
+        """A constant int64 vector."""
+        return self.constant(f"int64{list(numbers)}", np.array(numbers, "int64"))
+
+    def number(self, value: float) -> str:
+        """A constant float32 scalar."""
+        return self.constant(f"float32({value})", np.float32(value))
+
+    def weight(self, variable: Any) -> np.ndarray:
+        """A variable's float32 values; those that are drawn are counted."""
+        self.weights_drawn.add(id(variable))
+        return keras.ops.convert_to_numpy(variable).astype("float32")
+
+    def add(self, operator: str, *inputs: str, result: str = "", domain: str = "", **attributes: Any) -> str:
+        """A node with one output."""
+        return self.add_many(1, operator, *inputs, result=result, domain=domain, **attributes)[0]
+
+    def add_many(
+        self, outputs: int, operator: str, *inputs: str, result: str = "", domain: str = "", **attributes: Any
+    ) -> list[str]:
+        name = f"{operator}_{len(self.nodes)}"
+        results = [result or (name if outputs == 1 else f"{name}.{number}") for number in range(outputs)]
+        self.made.update(results)
+        self.nodes.append(helper.make_node(operator, inputs, results, name, domain=domain, **attributes))
+        return results
+
+    def finished(self, number_of_classes: int) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "intent_classifier",
+            [helper.make_tensor_value_info(INPUT, TensorProto.INT32, ["batch", "tokens"])],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", number_of_classes])],
+            list(self.constants.values()),
+        )
+        operators = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
+        model = helper.make_model(graph, opset_imports=operators, ir_version=IR_VERSION)
+        model.producer_name, model.producer_version = "intent_bert", __version__
+        if model.ByteSize() > _LARGEST_BYTES:
+            raise SettingsError(
+                f"can't write this model as ONNX: {model.ByteSize() / 1e9:.1f} GB are more than a file can hold"
+            )
+        return model
+
+    # the encoder
+
+    def encoder(self, bert: BertModelLayer, first_only: bool) -> list[str]:
+        """The states (M, H) of each layer; with ``first_only`` those of the last layer are (B, H), of [CLS] alone."""
+        self.hidden_size = bert.config.hidden_size
+        mask = self.add("Not", self.add("Equal", INPUT, self.constant("padding", np.int32(0))))  # (B, T) bool
+        self.mask = self.add("Cast", mask, to=TensorProto.INT32)
+        x, states = self.embeddings(bert), []
+        for number, layer in enumerate(bert.encoder_layers, start=1):
+            x = self.encoder_layer(layer, x, first_only and number == len(bert.encoder_layers))
+            states.append(x)
+        return states
+
+    def embeddings(self, bert: BertModelLayer) -> str:
+        layer = bert.embeddings
+        table = self.weight(layer.word_embeddings).astype("float16" if self.int8 else "float32")  # (V, H)
+        words = self.add("Gather", self.constant(layer.word_embeddings.path, table), INPUT)  # (B, T, H)
+        if self.int8:
+            words = self.add("Cast", words, to=TensorProto.FLOAT)
+        table = self.weight(layer.position_embeddings) + self.weight(layer.token_type_embeddings)[0]  # (512, H)
+        positions = self.constant(layer.position_embeddings.path, table)  # with segment 0, which every token has
+        places = self.add("Slice", positions, self.whole(0), self.tokens, self.whole(0))  # (T, H)
+        return self.normalised(self.by_row(self.add("Add", words, places)), layer.normalise)
+
+    def encoder_layer(self, layer: BertEncoderLayer, x: str, first_only: bool) -> str:
+        """(M, H) -> (M, H), or (B, H)."""
+        attention = layer.attention
+        query, key, value = attention.query, attention.key, attention.value
+        residual = self.first(x) if first_only else x
+        if first_only:
+            queries = self.add("Unsqueeze", self.product(residual, [query], "first"), self.whole(1))  # (B, 1, H)
+            keys, values = self.split(self.product(x, [key, value]), 2)
+        else:
+            queries, keys, values = self.split(self.product(x, [query, key, value]), 3)  # (B, T, H) each
+        attended = self.add(
+            "MultiHeadAttention", queries, keys, values, "", self.mask,
+            domain=CONTRIB, num_heads=layer.config.num_heads, mask_filter_value=MASKED_SCORE,
+        )  # fmt: skip
+        rows = "first" if first_only else "all"
+        x = self.projection(layer.attention_output, self.by_row(attended), residual, rows, "any")
+        inner = self.product(x, [layer.intermediate], rows)  # (M, I)
+        kind = layer.config.intermediate_activation
+        inner = self.activation(inner, kind, layer.config.gelu_approximate)
+        return self.projection(layer.output_projection, inner, x, rows, kind)
+
+    def projection(self, layer: BertProjection, x: str, residual: str, rows: str, kind: str) -> str:
+        x = self.product(x, [layer.project], rows, kind)  # (M, H)
+        if layer.adapter_down is not None:
+            down = self.dense(x, layer.adapter_down)
+            down = self.activation(down, layer.config.adapter_activation, layer.config.gelu_approximate)
+            x = self.add("Add", x, self.dense(down, layer.adapter_up))
+        return self.normalised(self.add("Add", x, residual), layer.normalise)
+
+    def activation(self, x: str, name: str, gelu_approximate: bool) -> str:
+        if name == "gelu":
+            return self.add("Gelu", x, approximate="tanh" if gelu_approximate else "none")
+        return x if name == "linear" else self.add({"relu": "Relu", "tanh": "Tanh"}[name], x)
+
+    def normalised(self, x: str, layer: keras.layers.LayerNormalization) -> str:
+        names = [self.constant(each.path, self.weight(each)) for each in (layer.gamma, layer.beta)]
+        return self.add("LayerNormalization", x, *names, axis=-1, epsilon=layer.epsilon)
+
+    # rows and tokens
+
+    def by_row(self, x: str) -> str:
+        """(B, T, H) -> (M, H)."""
+        return self.add("Reshape", x, self.whole(-1, self.hidden_size))
+
+    def by_sentence(self, x: str, width: int) -> str:
+        """(M, width) -> (B, T, width)."""
+        shape = f"shape{width}"
+        if shape not in self.made:
+            self.add("Concat", self.whole(-1), self.tokens, self.whole(width), axis=0, result=shape)
+        return self.add("Reshape", x, shape)
+
+    def first(self, x: str) -> str:
+        """The [CLS] rows: (M, H) -> (B, H)."""
+        return self.add("Gather", self.by_sentence(x, self.hidden_size), self.constant("cls", np.int64(0)), axis=1)
+
+    def split(self, x: str, parts: int) -> list[str]:
+        """(M, parts * H) -> so many (B, T, H)."""
+        x = self.by_sentence(x, parts * self.hidden_size)
+        return self.add_many(parts, "Split", x, axis=-1, num_outputs=parts)
+
+    # products
+
+    def dense(self, x: str, layer: keras.layers.Dense) -> str:
+        """A float32 product with its bias: (M, K) -> (M, J)."""
+        return self.product(x, [layer], int8=False)
+
+    def product(
+        self, x: str, layers: list[keras.layers.Dense], rows: str = "all", kind: str = "any", int8: bool | None = None
+    ) -> str:
+        """One product with the kernels of these layers side by side, and their biases: (M, K) -> (M, J).
+
+        ``rows`` says whether x has a row for "all" tokens or for each "first" one, ``kind`` which activation it comes
+        from, for a better fit of what is quantised.
+        """
+        name = "+".join(layer.kernel.path for layer in layers)
+        kernel = np.concatenate([self.weight(layer.kernel) for layer in layers], axis=1)  # (K, J)
+        bias = self.constant(f"{name}.bias", np.concatenate([self.weight(layer.bias) for layer in layers]))
+        if not (self.int8 if int8 is None else int8):
+            return self.add("Gemm", x, self.constant(name, kernel), bias)
+        scales = np.maximum(np.abs(kernel).max(axis=0), 1e-12) / 127  # (J,)
+        whole = np.round(kernel / scales).astype("int8")
+        quantised, row_scales, zero = self.quantised(x, rows, kind)
+        product = self.add(
+            "MatMulIntegerToFloat", quantised, self.constant(name, whole), self.number(1),
+            self.constant(f"{name}.scales", scales), self.constant(f"uint8({zero})", np.uint8(zero)), domain=CONTRIB,
+        )  # fmt: skip
+        return self.add("Add", self.add("Mul", product, row_scales), bias)
+
+    def quantised(self, x: str, rows: str, kind: str) -> tuple[str, str, int]:
+        """x as uint8 (M, K), the scale of each row (M, 1), and the uint8 that stands for 0.
+
+        A row reaches from its largest absolute value to minus that; where an activation bounds it below, from its
+        largest value to that bound.
+        """
+        zero = {"gelu": 16, "relu": 0}.get(kind, 128)
+        if zero == 128:
+            largest = self.add("ReduceMax", self.add("Abs", x), self.whole(-1), keepdims=1)
+            scales = self.add("Mul", largest, self.number(1 / 127))
+        else:
+            largest = self.add("ReduceMax", x, self.whole(-1), keepdims=1)
+            scales = self.add("Mul", largest, self.number(1 / (255 - zero)))
+            scales = self.add("Max", scales, self.number(_LEAST_GELU / zero if zero else 1e-12))
+        zeros = f"zeros{zero}_{rows}"
+        if zeros not in self.made:
+            length = self.add("Shape", INPUT, end=1) if rows == "first" else self.add("Size", INPUT)
+            length = self.add("Reshape", length, self.whole(1))
+            value = helper.make_tensor("value", TensorProto.UINT8, [1], [zero])
+            self.add("ConstantOfShape", length, value=value, result=zeros)
+        flat = self.add("Reshape", scales, self.whole(-1))  # (M,)
+        return self.add("QuantizeLinear", x, flat, zeros, axis=0), scales, zero
+
+    # from tokens to a sentence
+
+    def pooled(self, pooling: str, states: list[str]) -> str:
+        """What ``TokenPooling`` gives: (B, H), or (B, 4H)."""
+        if pooling == "cls":
+            return states[-1]
+        x, width = states[-1], self.hidden_size
+        if pooling == "concat_last_four":
+            x, width = self.add("Concat", *states[-4:], axis=-1), 4 * width
+        elif pooling in ("sum_last_four", "mean_last_four"):
+            x = self.add("Sum", *states[-4:])
+            x = self.add("Mul", x, self.number(0.25)) if pooling == "mean_last_four" else x
+        x = self.by_sentence(x, width)  # (B, T, width)
+        mask = self.add("Unsqueeze", self.add("Cast", self.mask, to=TensorProto.FLOAT), self.whole(-1))  # (B, T, 1)
+        if pooling == "max":
+            lowered = self.add("Mul", self.add("Sub", self.number(1), mask), self.number(1e4))
+            return self.add("ReduceMax", self.add("Sub", x, lowered), self.whole(1), keepdims=0)
+        total = self.add("ReduceSum", self.add("Mul", x, mask), self.whole(1), keepdims=0)  # (B, width)
+        number = self.add("Max", self.add("ReduceSum", mask, self.whole(1), keepdims=0), self.number(1))  # (B, 1)
+        return self.add("Div", total, number)
+
+    def recurrent(self, layer: keras.layers.Bidirectional, x: str) -> str:
+        """The bidirectional LSTM over the tokens of each sentence: (M, H) -> (B, 2 * units)."""
+        cells = [layer.forward_layer.cell, layer.backward_layer.cell]
+
+        def both(part: Callable[[Any], np.ndarray], name: str) -> str:
+            return self.constant(f"{layer.name}/{name}", np.stack([part(cell) for cell in cells]))
+
+        def reordered(
+            array: np.ndarray,
+        ) -> np.ndarray:  # gates: Keras has i, f, c, o in columns; ONNX i, o, f, c in rows
+            i, f, c, o = np.split(array, 4, axis=-1)
+            return np.concatenate([i, o, f, c], axis=-1).T
+
+        kernel = both(lambda cell: reordered(self.weight(cell.kernel)), "kernel")  # (2, 4 * units, H)
+        recurrent = both(lambda cell: reordered(self.weight(cell.recurrent_kernel)), "recurrent_kernel")
+        bias = both(lambda cell: np.pad(reordered(self.weight(cell.bias)), (0, 4 * cell.units)), "bias")
+        x = self.add("Transpose", self.by_sentence(x, self.hidden_size), perm=[1, 0, 2])  # (T, B, H)
+        lengths = self.add("ReduceSum", self.mask, self.whole(1), keepdims=0)  # (B,) int32
+        _, last, _ = self.add_many(
+            3, "LSTM", x, kernel, recurrent, bias, lengths, direction="bidirectional", hidden_size=cells[0].units
+        )  # (2, B, units)
+        last = self.add("Transpose", last, perm=[1, 0, 2])
+        return self.add("Reshape", last, self.whole(-1, 2 * cells[0].units))

@@ -1,0 +1,1 @@
+"""What answers, without Keras, TensorFlow or pandas."""

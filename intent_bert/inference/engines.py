@@ -1,0 +1,204 @@
+"""What computes an answer: which engine a model folder can use here, and the one on ONNX Runtime.
+
+    onnx        model.onnx on ONNX Runtime, float32
+    onnx-int8   model.int8.onnx on ONNX Runtime
+    keras       model.weights.h5 in Keras on TensorFlow
+
+TensorFlow and Keras are imported for the last alone. Texts, intents and rankings are prediction.py's business.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder, reason
+
+if TYPE_CHECKING:
+    import keras
+    import onnxruntime
+
+logger = logging.getLogger("intent_bert")
+
+ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
+KERAS = "keras"
+AUTO = "auto"
+ENGINES = (*ENGINE_FILES, KERAS)
+TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
+LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
+
+
+def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
+    """The engine that answers for this folder; "auto" takes the first of ``ENGINES`` that is there.
+
+    Raises:
+        SettingsError: no engine is called so, or its package is not installed.
+        ModelFolderError: the folder has no file for it, or has one that it does not count to its own.
+    """
+    if engine not in (AUTO, *ENGINES):
+        raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
+    for name, file in ENGINE_FILES.items():
+        if engine not in (AUTO, name):
+            continue
+        if not folder.holds(file):
+            if (folder.path / file).exists():
+                raise ModelFolderError(
+                    f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, "
+                    f"or write one with intent-bert export {folder.path}"
+                )
+            if engine == name:
+                quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
+                raise ModelFolderError(
+                    f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} "
+                    "writes it"
+                )
+        elif _is_installed("onnxruntime"):
+            return name
+        elif engine == name:
+            raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install onnxruntime")
+        else:
+            logger.warning("onnxruntime is not installed (pip install onnxruntime): Keras answers, more slowly")
+            break
+    missing = [name for name in ("keras", "tensorflow") if not _is_installed(name)]
+    if missing:
+        raise SettingsError(f"engine 'keras' needs what is not installed: pip install {' '.join(missing)}")
+    return KERAS
+
+
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+class KerasEngine:
+    """A Keras model in memory, in batches of so many sentences of about one length."""
+
+    name = KERAS
+
+    def __init__(self, model: "keras.Model", batch_size: int) -> None:
+        from intent_bert.model.network import probability_function
+
+        self._function, self._width, self._batch_size = probability_function(model), model.output_shape[-1], batch_size
+
+    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+        from intent_bert.model.network import predict_in_batches
+
+        return predict_in_batches(self._function, ids, self._width, self._batch_size)
+
+
+class OnnxEngine:
+    """A model file in ONNX Runtime: padded ids in, probabilities out. It may be called from several threads.
+
+    Many sentences are answered in batches side by side, each on one core: the many small steps of one batch would keep
+    no two cores busy. A lone sentence has all cores to itself, in a session of its own that the second such sentence
+    opens: who asks once, or only tables, does without the memory.
+
+    Args:
+        path: the file.
+        name: how the engine is called.
+        threads: cores to use; all that this process may use by default.
+
+    Raises:
+        SettingsError: the installed ONNX Runtime is older than ``LEAST_ONNX_RUNTIME``.
+        ModelFolderError: it can't run the file.
+    """
+
+    def __init__(self, path: Path, name: str = "onnx", threads: int | None = None) -> None:
+        self.name, self._path, self._threads = name, path, threads or usable_cores()
+        self._session = self._lone_session = _open_session(path, 1)
+        self._lone_sentences, self._lock = 0, Lock()
+        self._input, self._width = self._session.get_inputs()[0].name, self._session.get_outputs()[0].shape[1]
+
+    def __call__(self, input_ids: np.ndarray) -> np.ndarray:
+        """Padded ids, int32 (B, T) -> probabilities, float32 (B, C)."""
+        return self._session.run(None, {self._input: input_ids})[0]
+
+    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+        if len(ids) == 1:
+            return self._answer_alone(np.array(ids, "int32"))
+        answers = np.empty((len(ids), self._width), "float32")
+        batches = list(batches_by_length(ids))
+        if len(batches) == 1 or self._threads == 1:
+            for rows, padded in batches:
+                answers[rows] = self(padded)
+        elif batches:
+            self._answer_side_by_side(batches, answers)
+        return answers
+
+    def _answer_alone(self, input_ids: np.ndarray) -> np.ndarray:
+        if self._lone_session is self._session and self._threads > 1:
+            with self._lock:
+                self._lone_sentences += 1
+                if self._lone_sentences == 2:
+                    self._lone_session = _open_session(self._path, self._threads)
+        return self._lone_session.run(None, {self._input: input_ids})[0]
+
+    def _answer_side_by_side(self, batches: list[tuple[np.ndarray, np.ndarray]], answers: np.ndarray) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            for (rows, _), answer in zip(batches, pool.map(self, [padded for _, padded in batches]), strict=True):
+                answers[rows] = answer
+
+
+def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    version = onnxruntime.__version__
+    if tuple(map(int, version.split(".")[:2])) < LEAST_ONNX_RUNTIME:
+        least = ".".join(map(str, LEAST_ONNX_RUNTIME))
+        raise SettingsError(f"ONNX Runtime {version} has a fault in its attention: pip install 'onnxruntime>={least}'")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between sentences the cores are free
+    options.log_severity_level = 3  # errors, which are raised
+    if int8_may_overflow():
+        options.add_session_config_entry("session.x64quantprecision", "1")  # slower products that can't
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no class of their own
+        raise ModelFolderError(
+            f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
+        ) from error
+
+
+def batches_by_length(
+    ids: Sequence[Sequence[int]], tokens: int = TOKENS_AT_ONCE
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of about one length and at most so many tokens, padding included, the shortest sentences first.
+
+    Gives the numbers of the sentences, (B,), and their ids, int32 (B, T) with 0 to the right. A sentence that is longer
+    than ``tokens`` is a batch of its own.
+    """
+    lengths = np.fromiter(map(len, ids), "int64", len(ids))
+    order = np.argsort(lengths, kind="stable")
+    while len(order):
+        sizes = lengths[order[:tokens]] * np.arange(1, min(len(order), tokens) + 1)  # if this one were the last
+        end = max(1, int(np.searchsorted(sizes, tokens, "right")))
+        rows, order = order[:end], order[end:]
+        padded = np.zeros((end, lengths[rows[-1]]), "int32")
+        there = np.arange(padded.shape[1]) < lengths[rows, None]
+        padded[there] = np.fromiter(chain.from_iterable(ids[row] for row in rows), "int32")
+        yield rows, padded
+
+
+def int8_may_overflow() -> bool:
+    """Whether this processor may lack VNNI, without which x86 adds products of int8 in 16 bits, as many as two."""
+    try:
+        with Path("/proc/cpuinfo").open() as stream:
+            return "vnni" not in stream.read(1 << 13)  # one core's part
+    except OSError:
+        return True
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,137 @@
+"""Ask a trained model: texts in, intents and probabilities out.
+
+predictor = IntentPredictor.load("runs/model")
+predictor.predict(["Play our song now", "Rate this book as awful"])
+[Answer(intent='PlayMusic', confidence=0.998), Answer(intent='RateBook', confidence=0.999)]
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from os import PathLike
+from typing import TYPE_CHECKING, NamedTuple, Self, cast, overload
+
+import numpy as np
+
+from intent_bert.errors import DataError, SettingsError
+from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, KerasEngine, OnnxEngine, choose_engine
+from intent_bert.model.folder import ModelFolder
+
+if TYPE_CHECKING:
+    from intent_bert.data.batches import Label
+    from intent_bert.model.saved import Artifact
+
+logger = logging.getLogger("intent_bert")
+
+CHUNK = 4096  # texts that are held as ids at a time, sorted by length among themselves
+
+
+class Answer(NamedTuple):
+    """An intent and its probability; ``intent`` is None, with confidence 0, for a text without a word in it."""
+
+    intent: "Label | None"
+    confidence: float
+
+
+class IntentPredictor:
+    """A trained model that answers. Make one with ``IntentPredictor.load(folder)``.
+
+    A text longer than the model's ``max_seq_len`` is answered from its beginning. A text without a word (empty,
+    or white space) has no intent: its answer is ``Answer(None, 0.0)`` and its probabilities are all alike.
+
+    Attributes:
+        engine: what computes the answers: "onnx", "onnx-int8" or "keras".
+        classes: the intents, in the order of the probabilities.
+        max_seq_len, tokenizer: how a text becomes ids.
+    """
+
+    def __init__(
+        self, artifact: "Artifact | ModelFolder", batch_size: int = 64, engine: OnnxEngine | None = None
+    ) -> None:
+        self.classes, self.max_seq_len, self.tokenizer = artifact.classes, artifact.max_seq_len, artifact.tokenizer
+        self._engine = engine or KerasEngine(cast("Artifact", artifact).model, batch_size)
+        self.engine = self._engine.name
+        self._told_of_cut = False
+
+    @classmethod
+    def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO, threads: int | None = None) -> Self:
+        """Read a model folder.
+
+        Args:
+            folder: what ``train`` has written.
+            batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
+            engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
+                folder has. TensorFlow and Keras are imported for "keras" alone.
+            threads: cores that ONNX Runtime uses; all that the process may use by default.
+
+        Raises:
+            ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
+            SettingsError: an engine that isn't known, or whose package isn't installed.
+        """
+        opened = ModelFolder(folder)
+        name = choose_engine(opened, engine)
+        if name == KERAS:
+            from intent_bert.model.saved import load_artifact
+
+            return cls(load_artifact(folder), batch_size)
+        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+
+    @overload
+    def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
+    @overload
+    def predict(self, texts: str | Iterable[str], top_k: int) -> list[list[Answer]]: ...
+    def predict(self, texts: str | Iterable[str], top_k: int | None = None) -> list[Answer] | list[list[Answer]]:
+        """The intent of each text, in order; with ``top_k`` the k likeliest of each, the likeliest first.
+
+        A single string counts as a list of one. Memory does not grow with the number of texts beyond the answers.
+        """
+        k = self._check_top_k(top_k)
+        answers: list[list[Answer]] = []
+        for chunk in _chunks(texts):
+            probabilities, empty = self._probabilities(chunk)
+            answers += [[] if none else self._ranking(row, k) for row, none in zip(probabilities, empty, strict=True)]
+        if top_k is None:
+            return [ranking[0] if ranking else Answer(None, 0.0) for ranking in answers]
+        return answers
+
+    def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
+        """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
+        parts = [self._probabilities(chunk)[0] for chunk in _chunks(texts)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
+
+    def predict_one(self, text: str) -> Answer:
+        """The intent of one text."""
+        if not isinstance(text, str):
+            raise DataError(f"predict_one takes one text, not {type(text).__name__}: use predict for several")
+        return self.predict([text])[0]
+
+    def _check_top_k(self, top_k: int | None) -> int:
+        if top_k is not None and top_k < 1:
+            raise SettingsError(f"top_k must be at least 1, not {top_k}")
+        return min(top_k or 1, len(self.classes))
+
+    def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities of each text, and whether it is without a word."""
+        ids, cut = self.tokenizer.encode(texts, self.max_seq_len)
+        if cut and not self._told_of_cut:
+            self._told_of_cut = True
+            logger.warning("a text longer than %d tokens is answered from its beginning (told once)", self.max_seq_len)
+        probabilities = self._engine.probabilities(ids)
+        empty = np.array([len(sentence) == 2 for sentence in ids], bool)  # only [CLS] [SEP]
+        probabilities[empty] = 1 / len(self.classes)
+        return probabilities, empty
+
+    def _ranking(self, probabilities: np.ndarray, k: int) -> list[Answer]:
+        best = np.argsort(-probabilities, kind="stable")[:k]
+        return [Answer(self.classes[index], float(probabilities[index])) for index in best]
+
+
+def _chunks(texts: str | Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter([texts] if isinstance(texts, str) else texts)
+    position = 0
+    while chunk := list(islice(iterator, CHUNK)):
+        for offset, text in enumerate(chunk):
+            if not isinstance(text, str):
+                raise DataError(f"expected texts, found {text!r} at position {position + offset}")
+        position += len(chunk)
+        yield chunk

@@ -1,0 +1,1 @@
+"""The classifier: its network and its folder."""

@@ -1,0 +1,324 @@
+"""A model folder as files: what is in it, whether it is whole, and how a new one takes its place. No Keras here.
+
+    config.json             format, encoder, pooling, training settings, the sha256 of the files it belongs with
+    model.weights.h5        the weights (Keras)
+    vocab.txt               the WordPiece vocabulary
+    tokenizer_config.json   whether text is lower-cased
+    labels.json             the intents in the order of the outputs; numbers and booleans keep their type
+    model.onnx              the same model for ONNX Runtime, where it was exported; so are model.int8.onnx,
+                            model.tflite and savedmodel/, each with what its check found in a file .json beside it
+    metrics.json            the figures of each split             (the rest is for people, not for loading)
+    confusion_matrix.png    confusion_matrix.csv   mistakes.csv   history.csv   README.md
+
+A folder is written whole beside its place and then swapped in, so a run that is killed leaves the old folder or the
+new one; other files that stood in the old folder (``logs/``) move along. Reading runs no code from the folder, and
+every file that an answer needs must have the sha256 that ``config.json`` names.
+"""
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
+from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
+from intent_bert.files.folders import nearest
+
+if TYPE_CHECKING:
+    from intent_bert.data.batches import Label
+
+FORMAT_VERSION = 1
+CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "labels.json"
+METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
+CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
+ONNX_FILE, ONNX_INT8_FILE, LITERT_FILE, SAVEDMODEL = "model.onnx", "model.int8.onnx", "model.tflite", "savedmodel"
+LOG_FOLDER = "logs"
+UNFINISHED = "unfinished"  # what a run that was killed has left in its output folder
+LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
+_READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE)
+
+
+FORMATS = {"onnx": ONNX_FILE, "savedmodel": SAVEDMODEL, "litert": LITERT_FILE}  # of exports
+QUANTIZED = {("onnx", "int8"): ONNX_INT8_FILE}
+
+
+def exported_name(format: str, quantize: str | None = None) -> str:
+    """What an export is called in the model folder.
+
+    Raises:
+        SettingsError: no such format, or it can't be quantised so.
+    """
+    if format not in FORMATS:
+        raise SettingsError(
+            f"unknown export format {format!r}: did you mean {nearest(format, FORMATS)}? (there are "
+            f"{', '.join(FORMATS)})"
+        )
+    if quantize is None:
+        return FORMATS[format]
+    if (format, quantize) not in QUANTIZED:
+        known = ", ".join(f"{kind} of format {name}" for name, kind in QUANTIZED)
+        raise SettingsError(f"can't quantise format {format!r} to {quantize!r}: there is {known}")
+    return QUANTIZED[format, quantize]
+
+
+def check_name(exported: str) -> str:
+    """The file that tells what the check of an exported one found: ``model.onnx.json`` beside ``model.onnx``."""
+    return f"{exported}.json"
+
+
+_EXPORTS = (*FORMATS.values(), *QUANTIZED.values())
+_OWN_ENTRIES = {CONFIG_FILE, *LOADED_FILES, *_READ_FILES, *_EXPORTS, *map(check_name, _EXPORTS)}
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+class ModelFolder:
+    """A model folder opened for reading: ``config.json`` is checked at once, each other file when it is asked for.
+
+    Raises:
+        ModelFolderError: no such folder, a part is missing or damaged, or it was written by a newer version.
+    """
+
+    def __init__(self, folder: str | PathLike) -> None:
+        self.path = Path(folder)
+        self.config = read_config(self.path)
+        self.max_seq_len: int = self.config["max_seq_len"]
+
+    def holds(self, name: str) -> bool:
+        """Whether ``config.json`` counts this file, or this folder of files, to the model."""
+        return any(each == name or each.startswith(f"{name}/") for each in self.config["sha256"])
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the model, which is there and is the one that was saved."""
+        check_file(self.path / name, self.config["sha256"].get(name))
+        return self.path / name
+
+    @cached_property
+    def classes(self) -> "list[Label]":
+        """The intents, in the order of the model's outputs."""
+        classes = self._read(lambda: json.loads(self.file(LABELS_FILE).read_text(encoding="utf-8")))
+        if not isinstance(classes, list):
+            raise ModelFolderError(f"{self.path} is damaged: {LABELS_FILE} holds no list")
+        return classes
+
+    @cached_property
+    def tokenizer(self) -> FullTokenizer:
+        """The folder's vocabulary and casing."""
+        self.file(TOKENIZER_CONFIG_FILE)
+        return self._read(lambda: FullTokenizer(self.file(VOCAB_FILE)))
+
+    def _read(self, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except ModelFolderError:
+            raise
+        except (OSError, ValueError, IntentBertError) as error:
+            raise ModelFolderError(f"{self.path} is damaged: {reason(error)}") from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The ``config.json`` of a model folder, checked for its format."""
+    if not folder.is_dir():
+        raise ModelFolderError(f"no such model folder: {folder}")
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = int(config["format_version"])
+    except FileNotFoundError:
+        raise ModelFolderError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
+    except OSError as error:
+        raise ModelFolderError(f"can't read {path}: {reason(error)}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ModelFolderError(f"{folder} is no model folder of intent_bert: its {CONFIG_FILE} is not ours") from None
+    if version > FORMAT_VERSION:
+        raise ModelFolderError(
+            f"{folder} is in format {version} (intent_bert {config.get('intent_bert_version')}); this version reads "
+            f"up to format {FORMAT_VERSION}: upgrade intent_bert"
+        )
+    kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float)}
+    kinds |= {"max_seq_len": int, "head": str, "settings": dict, "sha256": dict}
+    missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
+    if missing:
+        raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} lacks {', '.join(sorted(missing))}")
+    if config["sha256"].get(CONFIG_FILE) != _config_sha256(config):
+        raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} was changed after it was saved; copy it again")
+    return config
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder is one that ``save_artifact`` wrote, whole or not."""
+    try:
+        return "format_version" in json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_file(path: Path, sha256: str | None) -> None:
+    if not path.is_file():
+        raise ModelFolderError(f"{path.parent} is damaged: {path.name} is missing; copy the whole folder again")
+    if file_sha256(path) != sha256:
+        raise ModelFolderError(
+            f"{path.parent} is damaged: {path.name} is not the file that was saved (its sha256 differs); copy it again"
+        )
+
+
+def _config_sha256(config: dict[str, Any]) -> str:
+    """The sha256 of all that a ``config.json`` says but this hash itself, whatever its spacing."""
+    others = {name: value for name, value in config["sha256"].items() if name != CONFIG_FILE}
+    text = json.dumps({**config, "sha256": others}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def reason(error: Exception) -> str:
+    """An error in a line."""
+    return getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_config(folder: Path, config: dict[str, Any], names: Iterable[str]) -> None:
+    """Write ``config.json`` with the sha256 of these files of the folder, beside those it has already, and its own."""
+    config = {**config, "sha256": config.get("sha256", {}) | {name: file_sha256(folder / name) for name in names}}
+    config["sha256"][CONFIG_FILE] = _config_sha256(config)
+    write_json(folder / CONFIG_FILE, config)
+
+
+def files_in(path: Path) -> list[str]:
+    """A file's name, or the names of all files in a folder as ``config.json`` has them: ``savedmodel/...``."""
+    if path.is_file():
+        return [path.name]
+    return sorted(each.relative_to(path.parent).as_posix() for each in path.rglob("*") if each.is_file())
+
+
+def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
+    """Make sure that a model folder can be written here, before anything slow starts; leaves nothing behind.
+
+    Raises:
+        ModelFolderError: it is a file, a folder with other things in it, not writable, or short of space.
+    """
+    target = Path(folder).resolve()
+    if target.exists() and not target.is_dir():
+        raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
+    if target.is_mount():
+        raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
+    if target.is_dir():
+        others = sorted(entry.name for entry in target.iterdir() if entry.name not in (LOG_FOLDER, UNFINISHED))
+        if others and not is_model_folder(target):
+            raise ModelFolderError(
+                f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
+            )
+    existing = next(parent for parent in target.parents if parent.exists())
+    try:
+        for place in (existing, target) if target.is_dir() else (existing,):
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place):
+                free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise ModelFolderError(f"can't write to {target.parent}: {reason(error)}") from None
+    if free < needed_bytes:
+        raise ModelFolderError(
+            f"not enough disk space at {target.parent}: the model needs about {needed_bytes / 1e6:.0f} MB, "
+            f"{free / 1e6:.0f} MB are free"
+        )
+    return target
+
+
+@contextlib.contextmanager
+def replacement(folder: str | PathLike) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of ``folder`` when the block ends well.
+
+    Raises:
+        ModelFolderError: the place holds something else, or can't be written, or the disk is full. What stood there
+            before still stands there.
+    """
+    target = check_output_folder(folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
+    except OSError as error:
+        raise ModelFolderError(f"can't write to {target.parent}: {reason(error)}") from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        _swap_in(temporary, target)
+    except (OSError, RuntimeError) as error:  # h5py raises both
+        raise ModelFolderError(f"can't write {target}: {reason(error)}; nothing was changed there") from error
+    finally:
+        if temporary.is_dir() and not _other_entries(temporary):  # else: what a failed move has left there
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def link_own_files(folder: Path, new: Path, but: Iterable[str]) -> None:
+    """Give a new folder the files of a model folder, without those that will be written anew.
+
+    They are the same files, not to be written to, or copies where the disk has no links.
+    """
+    for entry in folder.iterdir():
+        if entry.name not in _OWN_ENTRIES.difference(but):
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, new / entry.name, copy_function=_link)
+        else:
+            _link(entry, new / entry.name)
+
+
+def _link(source: str | Path, destination: str | Path) -> None:
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copy2(source, destination)
+
+
+def _swap_in(new: Path, target: Path) -> None:
+    """Put the folder ``new`` in the place of ``target``; ``new`` is left with the old files, if there were any."""
+    if not target.exists():
+        new.rename(target)
+        return
+    _exchange(new, target)
+    for entry in _other_entries(new):
+        shutil.move(entry, target / entry.name)
+
+
+def _other_entries(folder: Path) -> list[Path]:
+    """What stands in a model folder without being part of it: logs, and things of the user's."""
+    return [entry for entry in folder.iterdir() if entry.name not in _OWN_ENTRIES]
+
+
+def _exchange(first: Path, second: Path) -> None:
+    """Exchange two folders: in one step where Linux offers it, else in two renames."""
+    if sys.platform == "linux":
+        renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if renameat2 is not None:
+            at_cwd, exchange = -100, 2
+            if renameat2(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), exchange) == 0:
+                return
+            if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))
+    aside = second.with_name(f"{first.name}.old")
+    second.rename(aside)
+    try:
+        first.rename(second)
+    except OSError:
+        aside.rename(second)
+        raise
+    aside.rename(first)

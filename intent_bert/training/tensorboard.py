@@ -1,0 +1,118 @@
+"""What TensorBoard shows of a run.
+
+LOG_DIR/20261120-093000/            settings as text and as HParams, so that runs stand side by side
+LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; learning_rate and the epoch's running_loss
+LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as a picture, each epoch
+LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
+"""
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from intent_bert.errors import SettingsError
+from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.plots import confusion_figure, png_bytes
+
+STEPS_BETWEEN_POINTS = 5
+SHOWN = ("loss", "accuracy", "macro_f1")
+HPARAMS = (
+    "checkpoint", "epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "dropout", "pooling",
+    "max_seq_len", "precision", "seed",
+)  # fmt: skip
+
+
+class TensorBoardLogs(keras.callbacks.Callback):
+    """Writes the logs of one run into a folder of its own under ``log_dir``; ``close`` it after the fit."""
+
+    def __init__(self, log_dir: Path, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.folder = _new_folder(log_dir)
+        self.writers: dict[str, Any] = {}
+        self._write_settings()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        if step % STEPS_BETWEEN_POINTS == 1 and logs:
+            with self._writer("train").as_default(step):
+                tf.summary.scalar("running_loss", logs["loss"])
+                tf.summary.scalar("learning_rate", float(self.model.optimizer.learning_rate))
+
+    def report(self, epoch: int, logs: dict[str, float], evaluation: Evaluation | None) -> None:
+        """Write an epoch's figures (the ``EpochReport`` of ``fine_tune``)."""
+        with self._writer("train").as_default(epoch + 1):
+            for name in SHOWN:
+                tf.summary.scalar(name, logs[name])
+        if evaluation is not None:
+            self._write_evaluation("validation", epoch + 1, evaluation)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def close(self, evaluations: dict[str, Evaluation]) -> None:
+        if "test" in evaluations:
+            self._write_evaluation("test", self.settings["epochs"], evaluations["test"])
+        for writer in self.writers.values():
+            writer.close()
+
+    def discard(self) -> None:
+        """Remove the logs of a run that came to nothing, and the folders made for them if they are empty."""
+        for writer in self.writers.values():
+            writer.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in list(self.folder.parents)[:2]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _writer(self, name: str) -> Any:
+        if name not in self.writers:
+            self.writers[name] = tf.summary.create_file_writer(str(self.folder / name))
+        return self.writers[name]
+
+    def _write_evaluation(self, name: str, step: int, evaluation: Evaluation) -> None:
+        picture = confusion_figure(evaluation.confusion, evaluation.labels, f"{name}, epoch {step}")
+        pixels = tf.io.decode_png(png_bytes(picture), channels=4)[None]  # (1, height, width, 4)
+        with self._writer(name).as_default(step):
+            for figure in SHOWN:
+                tf.summary.scalar(figure, getattr(evaluation, figure))
+            tf.summary.image("confusion_matrix", pixels)
+
+    def _write_settings(self) -> None:
+        from tensorboard.plugins.hparams import api as hp
+
+        rows = "\n".join(f"| {name} | {value} |" for name, value in self.settings.items())
+        metrics = [
+            hp.Metric(figure, group=group, display_name=f"{group} {figure}")
+            for group in ("validation", "test")
+            for figure in SHOWN
+        ]
+        with self._writer("").as_default(0):
+            tf.summary.text("settings", f"| setting | value |\n|---|---|\n{rows}")
+            hp.hparams_config(hparams=[hp.HParam(name) for name in HPARAMS], metrics=metrics)
+            hp.hparams({name: _plain(self.settings[name]) for name in HPARAMS}, trial_id=self.folder.name)
+        self._writer("").flush()
+
+
+def _new_folder(log_dir: Path) -> Path:
+    """A folder named by the time, with a number behind it if two runs start within a second."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(1000):
+        folder = log_dir / (f"{stamp}-{number}" if number else stamp)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise SettingsError(f"can't write the TensorBoard logs to {log_dir}: {error.strerror}") from None
+        return folder
+    raise FileExistsError(f"{log_dir} holds a thousand runs of {stamp}")
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) and not isinstance(value, np.generic) else str(value)

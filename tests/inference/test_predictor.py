@@ -1,0 +1,131 @@
+"""What a trained model answers, whatever it is asked."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from intent_bert.errors import DataError, SettingsError
+from intent_bert.inference import predictor as prediction
+from intent_bert.inference.predictor import Answer, IntentPredictor
+
+TEXTS = ["play my song", "will it rain tomorrow", "book a table for me please", "rain", "a", "play music at noon"]
+
+
+@pytest.fixture(scope="module")
+def predictor(trained) -> IntentPredictor:
+    return IntentPredictor.load(trained.folder)
+
+
+def test_training_leaves_a_folder_that_answers_on_onnx_runtime_as_on_keras(trained, predictor):
+    assert predictor.engine == "onnx"
+    keras = IntentPredictor.load(trained.folder, engine="keras")
+    assert keras.engine == "keras"
+    np.testing.assert_allclose(predictor.predict_proba(TEXTS), keras.predict_proba(TEXTS), atol=1e-5)
+    with pytest.raises(SettingsError, match=r"^unknown engine 'torch': expected one of auto, onnx, onnx-int8, keras$"):
+        IntentPredictor.load(trained.folder, engine="torch")
+
+
+def test_answers_come_in_order_with_intent_and_probability(predictor):
+    answers = predictor.predict(["play my song", "will it rain", "book a table"])
+    assert [answer.intent for answer in answers] == ["music", "weather", "table"]
+    assert all(0.5 < answer.confidence <= 1 for answer in answers)
+    assert answers[0] == Answer("music", answers[0].confidence)
+    probabilities = predictor.predict_proba(["play my song", "will it rain", "book a table"])
+    assert probabilities.shape == (3, 3)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert probabilities.max(axis=1).tolist() == [answer.confidence for answer in answers]
+    assert predictor.classes == ["music", "table", "weather"]
+
+
+def test_batches_and_company_change_no_answer(trained, predictor):
+    expected = np.concatenate([predictor.predict_proba([text]) for text in TEXTS])
+    for batch_size in (1, 2, 64):
+        asked = IntentPredictor.load(trained.folder, batch_size=batch_size, engine="keras").predict_proba(TEXTS * 3)
+        np.testing.assert_allclose(asked, np.tile(expected, (3, 1)), atol=1e-5)
+    np.testing.assert_allclose(predictor.predict_proba(TEXTS * 3), np.tile(expected, (3, 1)), atol=1e-6)
+
+
+def test_chunks_keep_the_order_and_the_position_of_a_mistake(predictor, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 4)
+    expected = predictor.predict_proba(TEXTS)
+    many = [text for _ in range(3) for text in TEXTS]
+    np.testing.assert_allclose(predictor.predict_proba(iter(many)), np.tile(expected, (3, 1)), atol=1e-5)
+    assert [answer.intent for answer in predictor.predict(many)[:6]] == [a.intent for a in predictor.predict(TEXTS)]
+    with pytest.raises(DataError, match=r"^expected texts, found None at position 9$"):
+        predictor.predict([*TEXTS, "b", "c", "d", None])
+    with pytest.raises(DataError, match=r"^expected texts, found 5 at position 0$"):
+        predictor.predict_proba([5])
+
+
+def test_an_endless_source_is_read_a_chunk_at_a_time(predictor, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK", 4)
+    taken = []
+
+    def source() -> Iterator[str]:
+        for text in TEXTS:
+            taken.append(text)
+            yield text
+        raise RuntimeError("end of the line")
+
+    seen = []
+    probabilities = predictor._probabilities
+    monkeypatch.setattr(predictor, "_probabilities", lambda chunk: seen.append(len(taken)) or probabilities(chunk))
+    with pytest.raises(RuntimeError, match="end of the line"):
+        predictor.predict(source())
+    assert seen == [4]
+
+
+def test_top_k_ranks_the_likeliest_first(predictor):
+    (ranking,) = predictor.predict(["play my song"], top_k=2)
+    probabilities = predictor.predict_proba(["play my song"])[0]
+    assert len(ranking) == 2
+    assert [answer.confidence for answer in ranking] == sorted(probabilities.tolist(), reverse=True)[:2]
+    assert ranking[0] == predictor.predict_one("play my song")
+    assert {answer.intent for answer in predictor.predict(["play"], top_k=99)[0]} == set(predictor.classes)
+    for top_k in (0, -1):
+        with pytest.raises(SettingsError, match=f"^top_k must be at least 1, not {top_k}$"):
+            predictor.predict(["play"], top_k=top_k)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u0000", " " * 5000])
+def test_a_text_without_a_word_has_no_intent(predictor, text):
+    assert predictor.predict_one(text) == Answer(None, 0.0)
+    assert predictor.predict([text, "play my song"])[1].intent == "music"
+    assert predictor.predict([text], top_k=3) == [[]]
+    np.testing.assert_allclose(predictor.predict_proba([text]), 1 / 3)
+
+
+def test_words_behind_much_white_space_are_answered(predictor):
+    assert predictor.predict_one(" " * 1500 + "play my song") == pytest.approx(predictor.predict_one("play my song"))
+
+
+def test_emoji_long_and_odd_texts_get_an_answer(predictor, caplog):
+    texts = ["🎵🎶", "spiel Musik, 播放音乐", "play my song " * 800, "x" * 10_000, "\ud83d alone"]
+    predictor._told_of_cut = False  # it is shared with other tests
+    with caplog.at_level(logging.WARNING, "intent_bert"):
+        answers = predictor.predict(texts)
+        predictor.predict(texts)
+    assert all(answer.intent in predictor.classes for answer in answers)
+    assert answers[2].intent == "music"
+    assert caplog.messages == ["a text longer than 32 tokens is answered from its beginning (told once)"]
+    np.testing.assert_allclose(
+        predictor.predict_proba(["play my song " * 800]), predictor.predict_proba(["play my song " * 20]), atol=1e-6
+    )
+
+
+def test_a_bare_string_is_one_text_and_no_texts_are_no_answers(predictor):
+    assert predictor.predict("play my song") == predictor.predict(["play my song"])
+    assert predictor.predict_proba("play my song").shape == (1, 3)
+    assert predictor.predict([]) == []
+    assert predictor.predict([], top_k=2) == []
+    assert predictor.predict_proba([]).shape == (0, 3)
+    assert predictor.predict_proba(()).dtype == np.float32
+
+
+def test_predict_one_takes_one_text(predictor):
+    for texts, name in ((["play"], "list"), (None, "NoneType")):
+        with pytest.raises(DataError, match=f"^predict_one takes one text, not {name}: use predict for several$"):
+            predictor.predict_one(texts)

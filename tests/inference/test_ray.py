@@ -1,0 +1,110 @@
+"""Batch scoring with Ray Data: workers of their own answer what one process answers, in order."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from intent_bert import IntentPredictor
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[data]'")
+
+COUNTED = """
+import os, sys, time
+from pathlib import Path
+import predict_with_ray
+
+class Counted(predict_with_ray.Scorer):
+    def __call__(self, table):
+        (Path(workers) / str(os.getpid())).touch()
+        time.sleep(0.3)  # so that the other worker gets some too
+        return super().__call__(table)
+
+workers = sys.argv[1]
+predict_with_ray.Scorer, predict_with_ray.ROWS = Counted, 32
+sys.exit(predict_with_ray.main(sys.argv[2:]))
+"""
+
+
+def run(command: list, **settings: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *sys.path]), **settings}
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=300)
+
+
+@needs_ray
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_path, kind):
+    texts = [
+        *small_table.text,
+        "42",
+        'a "quoted", text\nof two lines',
+        *(f"play song {number}" for number in range(200)),
+    ]
+    table = pd.DataFrame({"id": range(len(texts)), "question": texts})
+    source, output, workers = (tmp_path / name for name in ("parts", "answers", "workers"))
+    source.mkdir()
+    workers.mkdir()
+    for part in range(4):
+        rows = table[part * 80 : (part + 1) * 80]
+        if kind == "csv":
+            rows.to_csv(source / f"{part}.csv", index=False)
+        else:
+            rows.to_json(source / f"{part}.jsonl", orient="records", lines=True)
+    options = ["--text-column", "question", "--workers", 2]
+    done = run([sys.executable, "-c", COUNTED, workers, trained.folder, source, output, *options])
+    assert done.returncode == 0, done.stderr
+    assert len(list(workers.iterdir())) == 2
+    read = pd.read_csv if kind == "csv" else lambda file: pd.read_json(file, lines=True, dtype=False)
+    answers = pd.concat([read(file) for file in sorted(output.iterdir())], ignore_index=True)
+    assert list(answers.columns) == ["id", "question", "intent", "confidence"]
+    assert answers[["id", "question"]].equals(table)
+    expected = IntentPredictor.load(trained.folder).predict(texts)
+    assert answers.intent.tolist() == [answer.intent for answer in expected]
+    assert answers.confidence.tolist() == pytest.approx([answer.confidence for answer in expected], abs=1e-5)
+
+
+@needs_ray
+def test_a_text_without_a_word_has_no_intent(trained, tmp_path):
+    (tmp_path / "few.jsonl").write_text('{"text": "play a song"}\n{"text": " "}\n{"text": null}\n')
+    script = [sys.executable, SCRIPTS / "predict_with_ray.py"]
+    done = run([*script, trained.folder, tmp_path / "few.jsonl", tmp_path / "out", "--workers", 1])
+    assert done.returncode == 0, done.stderr
+    lines = "".join(file.read_text() for file in sorted((tmp_path / "out").iterdir())).splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["intent"] is None for row in rows] == [False, True, True]
+    assert [row["confidence"] for row in rows[1:]] == [0.0, 0.0]
+    table = [*script, trained.folder, tmp_path / "few.jsonl", tmp_path / "new", "--text-column", "question"]
+    done = run(table)
+    assert done.returncode == 2
+    assert "few.jsonl has no column 'question'; it has: text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (("no-model", "in.csv", "out"), "no-model"),
+        (("model", "none.csv", "out"), "no such file or folder: none.csv"),
+        (("model", "in.csv", "full"), "full is there already: name another folder, or empty it"),
+        (("model", "notes.txt", "out"), "can't tell how to read notes.txt: expected .csv or .jsonl or .parquet"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(trained, tmp_path, places, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "part.csv").touch()
+    (tmp_path / "in.csv").write_text("text\nplay a song\n")
+    (tmp_path / "notes.txt").write_text("play a song\n")
+    (tmp_path / "model").symlink_to(trained.folder)
+    code = "import os, sys, predict_with_ray; os.chdir(sys.argv[1]); sys.exit(predict_with_ray.main(sys.argv[2:]))"
+    done = run([sys.executable, "-c", code, tmp_path, *places])
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("intent-bert: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,270 @@
+"""A model folder as files: read and checked, replaced whole or not at all, without Keras."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import tiny_vocab
+
+from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model import folder as folders
+from intent_bert.model.folder import ModelFolder, check_output_folder, exported_name, replacement
+
+CONFIG = {
+    "format_version": 1,
+    "intent_bert_version": "0.1.0",
+    "encoder": {"hidden_size": 32},
+    "max_seq_len": 24,
+    "pooling": "cls",
+    "dropout": 0.5,
+    "head": "dense",
+    "settings": {"data": "é"},
+}
+
+
+def fill(folder: Path, labels: list[Any], **more: str) -> None:
+    files = {"model.weights.h5": "weights", "vocab.txt": "\n".join(tiny_vocab()), "labels.json": json.dumps(labels)}
+    files |= {"tokenizer_config.json": '{"do_lower_case": false}', **more}
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    folders.write_config(folder, CONFIG, files)
+
+
+@pytest.fixture
+def saved(tmp_path) -> Path:
+    """A folder that has all but weights that Keras could load."""
+    with replacement(tmp_path / "model") as work:
+        fill(work, ["a", 2, True], **{"model.onnx": "graph", "savedmodel/saved_model.pb": "graph"})
+        (work / "model.onnx.json").write_text("{}")
+        (work / "mistakes.csv").write_text("of this model")
+    return tmp_path / "model"
+
+
+def message_of(folder: Path) -> str:
+    with pytest.raises(ModelFolderError) as caught:
+        ModelFolder(folder)
+    return str(caught.value)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def test_an_opened_folder_gives_what_an_answer_needs(saved):
+    folder = ModelFolder(saved)
+    assert (folder.path, folder.max_seq_len, folder.config["pooling"]) == (saved, 24, "cls")
+    assert folder.classes == ["a", 2, True]
+    assert [type(label) for label in folder.classes] == [str, int, bool]
+    assert folder.tokenizer.do_lower_case is False
+    assert folder.tokenizer.vocab_lines == tiny_vocab()
+    assert folder.file("model.onnx").read_text() == "graph"
+    held = ("model.onnx", "savedmodel", "model.int8.onnx", "savedmode", "mistakes.csv")
+    assert [folder.holds(name) for name in held] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("model.onnx", lambda folder: folder.file("model.onnx")),
+        ("labels.json", lambda folder: folder.classes),
+        ("vocab.txt", lambda folder: folder.tokenizer),
+        ("tokenizer_config.json", lambda folder: folder.tokenizer),
+    ],
+)
+def test_a_file_is_checked_when_it_is_asked_for(saved, name: str, ask: Callable[[ModelFolder], Any]):
+    content = (saved / name).read_bytes()
+    for change, expected in (
+        (lambda: (saved / name).write_bytes(content + b" "), f"{name} is not the file that was saved (its sha256 diff"),
+        (lambda: (saved / name).unlink(), f"{name} is missing; copy the whole folder again"),
+    ):
+        change()
+        with pytest.raises(ModelFolderError) as caught:
+            ask(ModelFolder(saved))
+        assert str(caught.value).startswith(f"{saved} is damaged: {expected}")
+    (saved / name).write_bytes(content)
+    ask(ModelFolder(saved))
+
+
+def test_files_that_never_fitted_are_told_as_damage(saved):
+    for labels, lines in (("{}", tiny_vocab()), ("[", tiny_vocab()), ('["a"]', tiny_vocab()[3:])):
+        (saved / "labels.json").write_text(labels)
+        (saved / "vocab.txt").write_text("\n".join(lines))
+        folders.write_config(saved, CONFIG, ["labels.json", "vocab.txt", "tokenizer_config.json"])
+        folder = ModelFolder(saved)
+        with pytest.raises(ModelFolderError, match=f"^{saved} is damaged: "):
+            assert folder.classes and folder.tokenizer
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda text: text[: len(text) // 2], "{} is no model folder of intent_bert: its config.json is not ours"),
+        (lambda text: "[]", "{} is no model folder of intent_bert: its config.json is not ours"),
+        (lambda text: '{"format_version": "new"}', "{} is no model folder of intent_bert: its config.json is not ours"),
+        (lambda text: '{"model_type": "bert"}', "{} is no model folder of intent_bert: its config.json is not ours"),
+        (lambda text: text.replace('"pooling"', '"poling"'), "{} is damaged: config.json lacks pooling"),
+        (lambda text: text.replace('"max_seq_len": 24', '"max_seq_len": "x"'), "{} is damaged: config.json lacks max_"),
+        (lambda text: text.replace('"cls"', '"first"'), "{} is damaged: config.json was changed after it"),
+        (lambda text: text.replace('"hidden_size": 32', '"hidden_size": 64'), "{} is damaged: config.json was changed"),
+        (lambda text: text.replace('"pooling": "cls"', '"pooling": "mean"'), "{} is damaged: config.json was changed"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(saved, change, expected):
+    path = saved / "config.json"
+    text = path.read_text()
+    path.write_text(change(text))
+    assert path.read_text() != text
+    assert message_of(saved).startswith(expected.format(saved))
+    assert "\n" not in message_of(saved)
+
+
+def test_a_newer_format_is_refused_with_both_versions(saved):
+    path = saved / "config.json"
+    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2').replace("0.1.0", "9.8.7"))
+    assert message_of(saved) == (
+        f"{saved} is in format 2 (intent_bert 9.8.7); this version reads up to format 1: upgrade intent_bert"
+    )
+
+
+def test_what_is_no_model_folder_is_told(tmp_path):
+    assert message_of(tmp_path / "no") == f"no such model folder: {tmp_path / 'no'}"
+    assert message_of(tmp_path) == f"{tmp_path} is no model folder: it has no config.json"
+    (tmp_path / "config.json").mkdir()
+    assert message_of(tmp_path) == f"can't read {tmp_path}/config.json: Is a directory"
+    assert message_of(Path(__file__)) == f"no such model folder: {__file__}"
+
+
+# --- exports -----------------------------------------------------------------------------------------------------
+
+
+def test_an_export_has_one_name_and_an_unknown_one_is_refused_with_the_known():
+    names = [exported_name("onnx"), exported_name("onnx", "int8"), exported_name("savedmodel"), exported_name("litert")]
+    assert names == ["model.onnx", "model.int8.onnx", "savedmodel", "model.tflite"]
+    for arguments, expected in (
+        (("onyx",), "unknown export format 'onyx': did you mean onnx? (there are onnx, savedmodel, litert)"),
+        (("onnx", "int4"), "can't quantise format 'onnx' to 'int4': there is int8 of format onnx"),
+        (("litert", "int8"), "can't quantise format 'litert' to 'int8': there is int8 of format onnx"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            exported_name(*arguments)
+        assert str(caught.value) == expected
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_folder_replaces_the_old_one_and_its_exports_but_nothing_else(saved):
+    (saved / "logs").mkdir()
+    (saved / "logs" / "events").write_text("events")
+    (saved / "notes.txt").write_text("mine")
+    with replacement(saved) as work:
+        fill(work, ["x", "y"])
+        assert work.parent == saved.parent
+    assert ModelFolder(saved).classes == ["x", "y"]
+    assert {"logs/events", "notes.txt"} <= set(contents(saved))
+    assert not {"model.onnx", "model.onnx.json", "savedmodel", "mistakes.csv"} & {each.name for each in saved.iterdir()}
+    assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
+    assert oct(saved.stat().st_mode)[-3:] == "755"
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["links", "a disk without links"])
+def test_own_files_move_into_a_new_folder_without_being_written_to(saved, tmp_path, monkeypatch, linked):
+    if not linked:
+        monkeypatch.setattr(folders.os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "Operation not permitted")))
+    before = contents(saved)
+    (saved / "notes.txt").write_text("mine")
+    new = tmp_path / "new"
+    new.mkdir()
+    folders.link_own_files(saved, new, but=("config.json", "model.onnx"))
+    assert contents(new) == {
+        name: content for name, content in before.items() if name not in ("config.json", "model.onnx")
+    }
+    assert (new / "vocab.txt").samefile(saved / "vocab.txt") is linked
+    (new / "model.onnx").write_text("another")
+    kept = {name: sha for name, sha in ModelFolder(saved).config["sha256"].items() if name != "model.onnx"}
+    folders.write_config(new, {**CONFIG, "sha256": kept}, folders.files_in(new / "model.onnx"))
+    assert ModelFolder(new).file("model.onnx").read_text() == "another"
+    assert ModelFolder(new).file("savedmodel/saved_model.pb").read_text() == "graph"
+    assert contents(saved) == {**before, "notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(28, "No space left on device"), ModelFolderError),
+        (RuntimeError("No space left on device"), ModelFolderError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (SettingsError("not so"), SettingsError),
+    ],
+)
+def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(saved, error, kind):
+    before = contents(saved.parent)
+    with pytest.raises(kind) as caught, replacement(saved) as work:
+        fill(work, ["x", "y"])
+        raise error
+    assert contents(saved.parent) == before
+    if kind is ModelFolderError:
+        assert str(caught.value) == f"can't write {saved}: No space left on device; nothing was changed there"
+
+
+def test_swapping_works_without_the_linux_call_too(saved, monkeypatch):
+    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    (saved / "logs").mkdir()
+    with replacement(saved) as work:
+        fill(work, ["x", "y"])
+    assert ModelFolder(saved).classes == ["x", "y"]
+    assert (saved / "logs").is_dir()
+    assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
+
+
+def test_other_things_are_never_overwritten(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in "dcba":
+        (folder / name).write_text("mine")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text("3")
+    before = contents(tmp_path)
+    for place, expected in (
+        ("file", f"can't write the model to {tmp_path}/file: it is a file; name a folder"),
+        ("folder", f"won't write the model to {folder}: it holds other things (a, b, c); name a new folder"),
+        ("other", f"won't write the model to {tmp_path}/other: it holds other things (config.json); name a new folder"),
+        ("file/deep/model", f"can't write to {tmp_path}/file/deep: Not a directory"),
+    ):
+        with pytest.raises(ModelFolderError) as caught, replacement(tmp_path / place):
+            pytest.fail("the block began")
+        assert str(caught.value) == expected
+    assert contents(tmp_path) == before
+
+
+def test_checking_a_place_leaves_nothing_behind(tmp_path, monkeypatch):
+    assert check_output_folder(tmp_path / "new" / "model") == tmp_path / "new" / "model"
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ModelFolderError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
+        check_output_folder(tmp_path / "model", needed_bytes=10**15)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(folders.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(ModelFolderError, match=f"^can't write to {tmp_path}: Permission denied$"):
+        check_output_folder(tmp_path / "model")
+
+
+def test_a_mounted_disk_or_the_root_is_refused_before_anything_slow(tmp_path, monkeypatch):
+    with pytest.raises(
+        ModelFolderError, match=r"can't write the model to /: a disk is mounted there; name a folder inside"
+    ):
+        check_output_folder("/")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "volume")
+    (tmp_path / "volume").mkdir()
+    with pytest.raises(ModelFolderError, match=r"volume: a disk is mounted there; name a folder inside it"):
+        check_output_folder(tmp_path / "volume")
+    assert check_output_folder(tmp_path / "volume" / "model") == tmp_path / "volume" / "model"
