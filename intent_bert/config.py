@@ -37,8 +37,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def _setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def _setting(default: Any, help: str, group: str = "data") -> Any:
+    """A field with its help and its group on the command line: data, model, optimisation or output."""
+    return field(default=default, metadata={"help": help, "group": group})
 
 
 @dataclass
@@ -72,43 +73,56 @@ class TrainingConfig(DataSettings):
     """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
 
     validation_file: str | None = _setting(None, "a table to choose the best epoch on")
-    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
-    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    epochs: int | None = _setting(
-        None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, more where the table is small)"
+    checkpoint: str = _setting(
+        DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix", group="model"
     )
-    batch_size: int = _setting(32, "sentences in a step")
+    do_lower_case: bool | None = _setting(
+        None, "lower-case the text (default: as the checkpoint says, else yes)", group="model"
+    )
+    epochs: int | None = _setting(
+        None,
+        f"how often every sentence is seen (default: {LEAST_EPOCHS}, more where the table is small)",
+        group="optimisation",
+    )
+    batch_size: int = _setting(32, "sentences in a step", group="optimisation")
     learning_rate: float | None = _setting(
         None,
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
         f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
+        group="optimisation",
     )
     head_rate_factor: float | None = _setting(
-        None, "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)"
+        None,
+        "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)",
+        group="optimisation",
     )
-    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
-    decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
-    weight_decay: float = _setting(0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
-    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
-    pooling: str = _setting("cls", "how hidden states become one vector")
+    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0", group="optimisation")
+    decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line", group="optimisation")
+    weight_decay: float = _setting(
+        0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)", group="optimisation"
+    )
+    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer", group="model")
+    pooling: str = _setting("cls", "how hidden states become one vector", group="model")
     head: str = _setting(
-        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)"
+        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)", group="model"
     )
     train_layers: str | int = _setting(
-        "all", "what learns beside the head: all, the last N encoder layers, or only head"
+        "all", "what learns beside the head: all, the last N encoder layers, or only head", group="optimisation"
     )
     class_weight: str | Mapping[Any, float] | None = _setting(
-        None, "balanced: rare intents count as much as common ones"
+        None, "balanced: rare intents count as much as common ones", group="optimisation"
     )
-    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
-    max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens")
+    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder", group="model")
+    max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens", group="model")
     validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
-    seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
-    precision: str = _setting("auto", "of the products while training; auto takes bfloat16 where that is fast")
-    resume: bool = _setting(False, "go on with a run with these settings that was killed")
-    export: bool = _setting(True, "also write model.onnx, with which answers come faster")
-    output_dir: str = _setting("runs/model", "the model folder to write")
-    log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
+    seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights", group="optimisation")
+    precision: str = _setting(
+        "auto", "of the products while training; auto takes bfloat16 where that is fast", group="optimisation"
+    )
+    resume: bool = _setting(False, "go on with a run with these settings that was killed", group="output")
+    export: bool = _setting(True, "also write model.onnx, with which answers come faster", group="output")
+    output_dir: str = _setting("runs/model", "the model folder to write", group="output")
+    log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)", group="output")
 
     @classmethod
     def from_recipe(cls, recipe: str, **settings: Any) -> Self:
@@ -162,18 +176,30 @@ class TrainingConfig(DataSettings):
 class CompareConfig(DataSettings):
     """Every setting of a comparison of methods."""
 
-    methods: str = _setting("ladder", "which methods, separated by commas; the groups ladder and all hold several")
+    methods: str = _setting(
+        "ladder", "which methods, separated by commas; the groups ladder and all hold several", group="model"
+    )
     sizes: str = _setting("all", "sentences per intent to train on, separated by commas, such as 10,50,200,all")
     folds: int = _setting(0, "judge by cross-validation over train with this many folds (0: on the test table)")
     test_split: float = _setting(0.2, "share of train held out when there is no test table")
-    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
-    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    max_seq_len: int = _setting(60, "longer sentences are cut to this many tokens")
-    epochs: int | None = _setting(None, "for the methods that train BERT (default: as intent-bert train has it)")
-    class_weight: str | Mapping[Any, float] | None = _setting(None, "balanced: rare intents count as the others")
-    word_vectors: str | None = _setting(None, "pretrained vectors for word2vec-svm (default: trained on the sentences)")
-    seed: int = _setting(0, "for splits, samples and new weights")
-    output_dir: str = _setting("runs/comparison", "the folder to write, and to go on in")
+    checkpoint: str = _setting(
+        DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix", group="model"
+    )
+    do_lower_case: bool | None = _setting(
+        None, "lower-case the text (default: as the checkpoint says, else yes)", group="model"
+    )
+    max_seq_len: int = _setting(60, "longer sentences are cut to this many tokens", group="model")
+    epochs: int | None = _setting(
+        None, "for the methods that train BERT (default: as intent-bert train has it)", group="optimisation"
+    )
+    class_weight: str | Mapping[Any, float] | None = _setting(
+        None, "balanced: rare intents count as the others", group="optimisation"
+    )
+    word_vectors: str | None = _setting(
+        None, "pretrained vectors for word2vec-svm (default: trained on the sentences)", group="model"
+    )
+    seed: int = _setting(0, "for splits, samples and new weights", group="optimisation")
+    output_dir: str = _setting("runs/comparison", "the folder to write, and to go on in", group="output")
 
     def validate(self) -> None:
         """Raise SettingsError for a value that can't be meant."""
