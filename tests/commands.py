@@ -1,8 +1,11 @@
 """The command line as the tests call it, and what a mistake must look like."""
 
 import io
+import json
 import shutil
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,21 @@ def run(capsys: Any, *arguments: object) -> tuple[int, str, str]:
         code = stop.code
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+def run_apart(names: Sequence[str], *arguments: object) -> tuple[int, list[str], str, str]:
+    """A command in a process of its own: its exit code, which of ``names`` it imported, its stdout and stderr."""
+    script = f"""
+import atexit, json, sys
+from intent_bert.cli import main
+
+atexit.register(lambda: print(json.dumps([name for name in {list(names)!r} if name in sys.modules])))
+sys.exit(main(sys.argv[1:]))
+"""
+    words = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    *out, imported = done.stdout.splitlines(keepends=True)
+    return done.returncode, json.loads(imported), "".join(out), done.stderr
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
