@@ -41,7 +41,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         n_epochs_: epochs that were run.
         history_: DataFrame, a row an epoch.
 
-        IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])  # array(['PlayMusic'])
+    Example:
+        `IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])`
     """
 
     def __init__(

@@ -81,7 +81,8 @@ def evaluate_probabilities(
     """Compare probabilities (rows, C) with the true labels.
 
     Args:
-        texts, labels: the table, row by row.
+        texts: the sentences, row by row.
+        labels: their true labels.
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
     """
