@@ -198,7 +198,8 @@ class IntentDetectionData:
         DataError: a table that can't be used (which file, row and column), or one intent only.
 
     Examples:
-        >>> data = IntentDetectionData((["play a song", "is it cold"], ["music", "weather"]), None, tokenizer, seed=None)
+        >>> train = (["play a song", "is it cold"], ["music", "weather"])
+        >>> data = IntentDetectionData(train, None, tokenizer, seed=None)
         >>> data.train_x
         array([[ 101, 2377, 1037, 2299,  102],
                [ 101, 2003, 2009, 3147,  102]], dtype=int32)
