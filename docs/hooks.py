@@ -1,4 +1,4 @@
-"""Tables that the documentation draws from the code: the options of every command, and the fields of the settings.
+"""Lists and tables that the documentation draws from the code: the options of every command, and the fields of the settings.
 
     <!-- options: train -->              the options of ``intent-bert train``
     <!-- settings: TrainingConfig -->    the fields of a settings dataclass, with default and help
@@ -22,15 +22,15 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def options_of(command: str) -> str:
-    """A table for each group of options, as ``--help`` shows them."""
+    """A list for each group of options, as ``--help`` shows them."""
     (commands,) = [action.choices for action in build_parser()._actions if isinstance(action.choices, dict)]
-    tables = []
+    lists = []
     for group in commands[command]._action_groups:
         rows = [row(action) for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
         if rows:
             title = f"**{group.title}**: {group.description}\n\n" if group.description else ""
-            tables.append(title + "| | |\n|---|---|\n" + "\n".join(rows))
-    return "\n\n".join(tables)
+            lists.append(title + "\n".join(rows))
+    return "\n\n".join(lists)
 
 
 def row(action: argparse.Action) -> str:
@@ -41,7 +41,7 @@ def row(action: argparse.Action) -> str:
     help = str(action.help)
     if action.default not in (None, False, argparse.SUPPRESS) and action.option_strings:
         help += f" (default: {action.default})"
-    return f"| {', '.join(f'`{name}`' for name in names)} | {cell(help)} |"
+    return f"- {', '.join(f'`{name}`' for name in names)}: {help}"
 
 
 def settings_of(name: str) -> str:
@@ -54,7 +54,7 @@ def settings_of(name: str) -> str:
             if each.metadata["group"] == group
         ]
         if rows:
-            tables.append(f"**{group}**: {what}\n\n| name | default | |\n|---|---|---|\n" + "\n".join(rows))
+            tables.append(f"**{group}**: {what}\n\n| name | default | what |\n|---|---|---|\n" + "\n".join(rows))
     return "\n\n".join(tables)
 
 
