@@ -46,7 +46,40 @@ MODULES = sorted(SOURCES)
 
 
 def test_exported_names_are_pinned():
-    assert sorted(intent_bert.__all__) == ["Answer", "BertConfig", "BertModelLayer", "BertTransformer", "CheckpointError", "CompareConfig", "Comparison", "DataError", "DiskError", "DownloadError", "Evaluation", "FullTokenizer", "IntentBertError", "IntentClassifier", "IntentDetectionData", "IntentPredictor", "ModelFolderError", "SettingsError", "StockBertConfig", "TrainingConfig", "WordVectorTransformer", "__version__", "compare", "create_model", "evaluate_probabilities", "export_model", "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt", "read_table", "split_table", "train"]  # fmt: skip
+    assert sorted(intent_bert.__all__) == [
+        "Answer",
+        "BertConfig",
+        "BertModelLayer",
+        "BertTransformer",
+        "CheckpointError",
+        "CompareConfig",
+        "Comparison",
+        "DataError",
+        "DiskError",
+        "DownloadError",
+        "Evaluation",
+        "FullTokenizer",
+        "IntentBertError",
+        "IntentClassifier",
+        "IntentDetectionData",
+        "IntentPredictor",
+        "ModelFolderError",
+        "SettingsError",
+        "StockBertConfig",
+        "TrainingConfig",
+        "WordVectorTransformer",
+        "__version__",
+        "compare",
+        "create_model",
+        "evaluate_probabilities",
+        "export_model",
+        "load_stock_weights",
+        "map_stock_config_to_params",
+        "params_from_pretrained_ckpt",
+        "read_table",
+        "split_table",
+        "train",
+    ]
     assert sorted(intent_bert.bert.__all__) == [
         "BertConfig", "BertModelLayer", "FullTokenizer", "StockBertConfig", "convert_checkpoint", "fetch",
         "load_stock_weights", "map_stock_config_to_params", "params_from_pretrained_ckpt",
