@@ -1,4 +1,4 @@
-"""Lists and tables that the documentation draws from the code: the options of every command, and the fields of the settings.
+"""Lists and tables that the documentation draws from the code: the options of commands, the fields of settings.
 
     <!-- options: train -->              the options of ``intent-bert train``
     <!-- settings: TrainingConfig -->    the fields of a settings dataclass, with default and help

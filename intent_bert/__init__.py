@@ -19,9 +19,18 @@ if TYPE_CHECKING:
         params_from_pretrained_ckpt,
     )
     from intent_bert.config import CompareConfig, TrainingConfig
-    from intent_bert.data.preprocessing import IntentDetectionData, split_table
+    from intent_bert.data.preprocessing import IntentDetectionData
+    from intent_bert.data.splits import split_table
     from intent_bert.data.tables import read_table
-    from intent_bert.errors import IntentBertError
+    from intent_bert.errors import (
+        CheckpointError,
+        DataError,
+        DiskError,
+        DownloadError,
+        IntentBertError,
+        ModelFolderError,
+        SettingsError,
+    )
     from intent_bert.estimators.bert_features import BertTransformer
     from intent_bert.estimators.classifier import IntentClassifier
     from intent_bert.estimators.comparison import Comparison, compare
@@ -46,6 +55,12 @@ _HOMES = {
     "Comparison": "estimators.comparison",
     "Evaluation": "evaluation.metrics",
     "IntentBertError": "errors",
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "DiskError": "errors",
+    "DownloadError": "errors",
+    "ModelFolderError": "errors",
+    "SettingsError": "errors",
     "IntentClassifier": "estimators.classifier",
     "IntentDetectionData": "data.preprocessing",
     "IntentPredictor": "inference.predictor",
@@ -55,7 +70,7 @@ _HOMES = {
     "create_model": "model.network",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
-    "split_table": "data.preprocessing",
+    "split_table": "data.splits",
     "export_model": "export.exports",
     "train": "training.run",
 }
@@ -64,14 +79,20 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "CheckpointError",
     "CompareConfig",
     "Comparison",
+    "DataError",
+    "DiskError",
+    "DownloadError",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
     "IntentClassifier",
     "IntentDetectionData",
     "IntentPredictor",
+    "ModelFolderError",
+    "SettingsError",
     "StockBertConfig",
     "TrainingConfig",
     "WordVectorTransformer",

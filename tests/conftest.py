@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, write_stock_weights
-from intent_bert.files.folders import checkpoint_folder, data_folder
+from intent_bert.files.cache import checkpoint_folder, data_folder
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 

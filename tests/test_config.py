@@ -87,4 +87,3 @@ def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(SettingsError, match=r"^unknown setting epoch, lr: expected some of adapter_size, batch_size, "):
         TrainingConfig.from_recipe("default", lr=1, epoch=2)
     assert issubclass(SettingsError, IntentBertError)
-    assert issubclass(IntentBertError, ValueError)

@@ -19,7 +19,7 @@ from conftest import TINY_CONFIG, tiny_vocab, tiny_weights
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, write_stock_weights
 from intent_bert.cli import main
 from intent_bert.cli.command_line import build_parser
-from intent_bert.data.preprocessing import split_off
+from intent_bert.data.splits import split_off
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

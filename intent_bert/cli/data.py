@@ -8,7 +8,7 @@ from typing import Any
 from intent_bert.cli.arguments import add_columns, add_command, new_folder
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import INTENT
-from intent_bert.errors import SettingsError
+from intent_bert.errors import DiskError, SettingsError, nearest, reason
 
 logger = logging.getLogger("intent_bert")
 
@@ -41,9 +41,10 @@ def add_commands(commands: Any) -> None:
 
 
 def run_split(options: argparse.Namespace) -> None:
-    from intent_bert.data.preprocessing import PART_NAMES, check_tables, split_table
+    from intent_bert.data.checks import check_tables
+    from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
-    from intent_bert.files.folders import atomic_folder
+    from intent_bert.files.atomic import atomic_folder
 
     try:
         shares = [float(share) for share in options.shares.split(",")]
@@ -70,7 +71,7 @@ def run_datasets(options: argparse.Namespace) -> None:
 
 def _list_datasets() -> None:
     from intent_bert.data import datasets
-    from intent_bert.files.folders import data_folder
+    from intent_bert.files.cache import data_folder
 
     rows = [(each.name, each.what, each.licence, each.where) for each in datasets.known()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -93,15 +94,16 @@ def _count_intents(options: argparse.Namespace) -> None:
     if options.plot:
         try:
             save_figure(intent_counts_figure(tables), options.plot)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"can't draw into {options.plot}: {str(error).splitlines()[0]}") from None
+        except OSError as error:
+            raise DiskError(f"can't draw into {options.plot}: {reason(error)}") from None
+        except ValueError as error:
+            raise SettingsError(f"can't draw into {options.plot}: {reason(error)}") from None
         logger.info("drawn in %s", options.plot)
 
 
 def run_download(options: argparse.Namespace) -> None:
     from intent_bert.bert import pretrained
     from intent_bert.data import datasets
-    from intent_bert.files.folders import nearest
 
     if options.name in pretrained.CHECKPOINTS:
         print(pretrained.fetch(options.name))
@@ -117,7 +119,7 @@ def run_download(options: argparse.Namespace) -> None:
 
 def run_checkpoints(_: argparse.Namespace) -> None:
     from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT
-    from intent_bert.files.folders import checkpoint_folder
+    from intent_bert.files.cache import checkpoint_folder
 
     print(f"{'NAME':<34}{'ABOUT MB':>9}  {'LICENCE':<12}{'TEXT':<9}STATE")
     for name, each in CHECKPOINTS.items():
@@ -130,7 +132,7 @@ def run_checkpoints(_: argparse.Namespace) -> None:
 
 def run_convert(options: argparse.Namespace) -> None:
     from intent_bert.bert.pretrained import resolve
-    from intent_bert.files.folders import atomic_folder
+    from intent_bert.files.atomic import atomic_folder
 
     destination = new_folder(options.destination)
     import_tensorflow_quietly()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from intent_bert.cli.arguments import add_columns, add_command, add_engine
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import INTENT, TEXT
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.errors import DataError, DiskError, SettingsError, reason
 
 if TYPE_CHECKING:
     from intent_bert.inference.predictor import IntentPredictor
@@ -78,7 +78,7 @@ def _write_reports(output: Path, result: Any, name: str) -> None:
     try:
         write_reports(output, result, name)
     except OSError as error:
-        raise SettingsError(f"can't write to {output}: {error.strerror}") from None
+        raise DiskError(f"can't write to {output}: {reason(error)}") from None
     logger.info("the confusion matrix and the mistakes are in %s", output)
 
 
@@ -89,7 +89,7 @@ def _writable_folder(folder: str) -> Path:
         (path / ".writable").touch()
         (path / ".writable").unlink()
     except OSError as error:
-        raise SettingsError(f"can't write to {path}: {error.strerror}") from None
+        raise DiskError(f"can't write to {path}: {reason(error)}") from None
     return path
 
 

@@ -16,8 +16,9 @@ from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import DEFAULT_DROPOUT, DEFAULT_MAX_SEQ_LEN, INTENT, TrainingConfig
-from intent_bert.data.batches import classes_of
-from intent_bert.data.preprocessing import check_tables, split_off
+from intent_bert.data.checks import check_tables
+from intent_bert.data.labels import classes_of
+from intent_bert.data.splits import split_off
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError
 from intent_bert.export.exports import export_with_the_run, sentences_for

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from intent_bert.data.batches import Label, label_ids
+from intent_bert.data.labels import Label, label_ids
 
 SMALLEST_PROBABILITY = 1e-15  # the log loss of an answer that gave the truth no probability at all stays finite
 

@@ -25,7 +25,7 @@ import numpy as np
 from intent_bert.config import TEXT
 from intent_bert.data import datasets
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, ModelFolderError, SettingsError
+from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
 from intent_bert.inference.engines import OnnxEngine
 from intent_bert.model.folder import (
     CONFIG_FILE,
@@ -38,7 +38,6 @@ from intent_bert.model.folder import (
     exported_name,
     files_in,
     link_own_files,
-    reason,
     replacement,
     write_config,
     write_json,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from intent_bert.errors import ModelFolderError, SettingsError
-from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder, reason
+from intent_bert.errors import ModelFolderError, SettingsError, reason
+from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
 
 if TYPE_CHECKING:
     import keras

@@ -18,7 +18,7 @@ from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, KerasEngine
 from intent_bert.model.folder import ModelFolder
 
 if TYPE_CHECKING:
-    from intent_bert.data.batches import Label
+    from intent_bert.data.labels import Label
     from intent_bert.model.saved import Artifact
 
 logger = logging.getLogger("intent_bert")

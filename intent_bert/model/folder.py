@@ -31,11 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
-from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
-from intent_bert.files.folders import nearest
+from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError, nearest, reason
 
 if TYPE_CHECKING:
-    from intent_bert.data.batches import Label
+    from intent_bert.data.labels import Label
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "labels.json"
@@ -183,11 +182,6 @@ def _config_sha256(config: dict[str, Any]) -> str:
     others = {name: value for name, value in config["sha256"].items() if name != CONFIG_FILE}
     text = json.dumps({**config, "sha256": others}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def reason(error: Exception) -> str:
-    """An error in a line."""
-    return getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
 from intent_bert.bert.layers import PACKAGE, BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.config import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers
-from intent_bert.data.batches import Ids, Label, pad
+from intent_bert.data.batches import Ids, pad
+from intent_bert.data.labels import Label
 from intent_bert.errors import SettingsError
 from intent_bert.files.progress import progress_bar
 from intent_bert.machine import precision_here

@@ -15,8 +15,8 @@ import numpy as np
 
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
-from intent_bert.data.batches import Label
-from intent_bert.errors import IntentBertError, ModelFolderError
+from intent_bert.data.labels import Label
+from intent_bert.errors import IntentBertError, ModelFolderError, reason
 from intent_bert.model.folder import (
     FORMAT_VERSION,
     LABELS_FILE,
@@ -24,7 +24,6 @@ from intent_bert.model.folder import (
     WEIGHTS_FILE,
     ModelFolder,
     files_in,
-    reason,
     replacement,
     write_config,
     write_json,

@@ -16,7 +16,8 @@ import pandas as pd
 from intent_bert.bert.layers import PACKAGE
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import INTENT, TEXT, TrainingConfig
-from intent_bert.data.batches import Label, bucketed_batches, encode, label_ids, pad
+from intent_bert.data.batches import bucketed_batches, encode, pad
+from intent_bert.data.labels import Label, label_ids
 from intent_bert.errors import SettingsError
 from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
 from intent_bert.files.progress import progress_bar

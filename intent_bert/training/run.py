@@ -19,12 +19,11 @@ from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.config import INTENT, DataSettings, TrainingConfig
-from intent_bert.data import datasets
-from intent_bert.data.batches import classes_of
-from intent_bert.data.preprocessing import check_tables, split_off
-from intent_bert.data.tables import read_table
-from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
+from intent_bert.config import INTENT, TrainingConfig
+from intent_bert.data.datasets import read_tables
+from intent_bert.data.labels import classes_of
+from intent_bert.data.splits import with_validation
+from intent_bert.errors import IntentBertError, ModelFolderError
 from intent_bert.evaluation.card import model_card
 from intent_bert.evaluation.metrics import Evaluation
 from intent_bert.evaluation.plots import confusion_figure, save_figure
@@ -61,34 +60,6 @@ class TrainingResult:
     history: pd.DataFrame
     interrupted: bool
     seconds: float
-
-
-def read_tables(config: DataSettings) -> dict[str, pd.DataFrame]:
-    """The checked tables of a run: train, and validation and test where there are any."""
-    columns = (config.text_column, config.label_column)
-    if (config.data is None) == (config.train_file is None):
-        raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
-    tables: dict[str, pd.DataFrame | None]
-    if config.data is not None:
-        splits = datasets.load(config.data, *columns)
-        tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    else:
-        tables = {"train": read_table(str(config.train_file), *columns), "validation": None, "test": None}
-    for name, file in (("validation", getattr(config, "validation_file", None)), ("test", config.test_file)):
-        if file is not None:
-            tables[name] = read_table(file, *columns)
-    assert tables["train"] is not None
-    check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
-    return {name: table for name, table in tables.items() if table is not None}
-
-
-def with_validation(tables: dict[str, pd.DataFrame], config: TrainingConfig) -> dict[str, pd.DataFrame]:
-    """The tables with a validation table held out of train, if there is none and the settings ask for it."""
-    if "validation" in tables or not config.validation_split:
-        return tables
-    train, validation = split_off(tables["train"], config.validation_split, config.seed)
-    held_out = {"validation": validation} if len(validation) else {}
-    return {"train": train, **held_out, **{name: table for name, table in tables.items() if name != "train"}}
 
 
 def train(

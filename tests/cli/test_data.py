@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from commands import check_mistake, check_refusal, run, snapshot
 
-from intent_bert.data.preprocessing import split_table
+from intent_bert.data.splits import split_table
 from intent_bert.data.tables import read_table
 
 TRAIN = ["train", "--max-seq-len", "32", "--epochs", "1", "--batch-size", "32", "--dropout", "0"]

@@ -15,12 +15,13 @@ from conftest import QUICK
 
 from intent_bert import IntentPredictor, TrainingConfig, train
 from intent_bert.cli import command_line as cli
+from intent_bert.data.datasets import read_tables
+from intent_bert.data.splits import with_validation
 from intent_bert.errors import CheckpointError, DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.model.network import create_model
 from intent_bert.model.saved import load_artifact
 from intent_bert.training.fit import compile_model
 from intent_bert.training.resume import Progress, UnfinishedRun
-from intent_bert.training.run import read_tables, with_validation
 from intent_bert.training.tensorboard import TensorBoardLogs
 
 
