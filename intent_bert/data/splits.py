@@ -58,9 +58,9 @@ def split_table(table: Source, shares: Sequence[float] = (0.7, 0.15, 0.15), seed
         DataError: a table that can't be used, or that is so small that one of the parts would be empty.
 
     Examples:
-        >>> train, test = split_table((["a", "b", "c", "d"] * 2, ["x", "x", "y", "y"] * 2), (50, 50))
+        >>> train, test = split_table((list("abcd"), list("xxyy")), (50, 50))
         >>> len(train), len(test)
-        (4, 4)
+        (2, 2)
     """
     fractions = _fractions(shares)
     check_seed(seed)
