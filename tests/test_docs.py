@@ -4,6 +4,7 @@ The checkpoint stands in the cache under the name of the default one, the tables
 and of SNIPS. A block that can't run says why in a comment in front of it: ``<!-- not run: REASON -->``.
 """
 
+import importlib.util
 import json
 import re
 import shlex
@@ -172,3 +173,31 @@ def test_the_ladder_in_the_pages_is_the_package() -> None:
     drawing = (ROOT / "docs" / "images" / "ladder.svg").read_text(encoding="utf-8")
     drawn = [name for names in re.findall(r'font-weight="700"[^>]*>([^<]+)<', drawing) for name in names.split(", ")]
     assert drawn[::-1] == [*listed[2::-1], *listed[3:]]
+
+
+# --- what the site is made with ----------------------------------------------------------------------------------
+
+
+def helper(name: str) -> Any:
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_options_and_settings_are_drawn_from_the_code() -> None:
+    drawn = helper("hooks").on_page_markdown("<!-- options: train -->\n<!-- settings: CompareConfig -->\n")
+    assert "**optimisation**: how the model learns\n\n- `--epochs N`: how often" in drawn
+    assert "- `--decay`, `--no-decay`: let the learning rate fall" in drawn
+    assert "- `--head dense|linear|rnn`: what stands on the encoder" in drawn
+    assert "| `folds` | `0` | judge by cross-validation" in drawn
+    assert "<!--" not in drawn
+
+
+def test_docstrings_get_sections_that_their_parser_knows() -> None:
+    prepared = pytest.importorskip("griffe") and helper("docstrings").prepared
+    assert prepared("Adds.\n\n>>> 1 + 1\n2") == "Adds.\n\nExamples:\n    >>> 1 + 1\n    2"
+    assert prepared("A.\n\nArgs:\n    x, y: a place\n        and more\n    z: other") == (
+        "A.\n\nArgs:\n    x: a place\n        and more\n    y: a place\n        and more\n    z: other"
+    )
