@@ -72,8 +72,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def _write_reports(output: Path, result: Any, name: str) -> None:
-    import_tensorflow_quietly()
-    from intent_bert.training.run import write_reports
+    from intent_bert.evaluation.reports import write_reports
 
     try:
         write_reports(output, result, name)

@@ -115,7 +115,6 @@ def test_evaluate_on_onnx_runtime_imports_no_tensorflow(trained):
     assert json.loads(out)["rows"] == 15
 
 
-@pytest.mark.xfail(reason="the reports are written by training/run, which imports TensorFlow", strict=True)
 def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
     command = ("evaluate", trained.folder, trained.folder.parent / "test.csv", "--output-dir", tmp_path)
     assert run_apart(("tensorflow", "keras"), *command)[:2] == (0, [])

@@ -131,7 +131,7 @@ GOOD = ("--train-file", "train.csv", "--checkpoint", "good", "--output-dir", "ne
         ({"checkpoint": "deeper"}, "does not fit the config: missing bert/encoder/layer_1/attention/output/LayerNorm"),
         ({"checkpoint": "thicker"}, "bert/encoder/layer_0/intermediate/dense/kernel is [32, 64], expected [32, 65]"),
         ({"max-seq-len": "49"}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
-        ({"max-seq-len": "2"}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 2"),
+        ({"max-seq-len": "2"}, "max_seq_len must be at least 3, for [CLS], a token and [SEP], not 2"),
         ({"output-dir": "train.csv"}, "can't write the model to {place}/train.csv: it is a file; name a folder"),
         ({"output-dir": "busy"}, "won't write the model to {place}/busy: it holds other things (thesis.doc); name a n"),
         ({"output-dir": "train.csv/model"}, "can't write to {place}/train.csv: Not a directory"),
@@ -168,7 +168,7 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("intent_bert.training.run.save_figure", full)
+    monkeypatch.setattr("intent_bert.evaluation.reports.save_figure", full)
     options = dict(zip(GOOD[::2], GOOD[1::2], strict=True)) | {"--output-dir": "model"}
     result = run(capsys, *TRAIN, *(part for option in options.items() for part in option))
     assert result[0] == 2
