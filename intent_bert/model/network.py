@@ -23,9 +23,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from intent_bert.bert.backend import on_tensorflow, traced_once
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
-from intent_bert.bert.layers import PACKAGE, BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
+from intent_bert.bert.layers import PACKAGE
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.config import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers
 from intent_bert.data.batches import Ids, Label, pad
@@ -207,17 +209,16 @@ def save_weights(model: keras.Model, path: Path) -> None:
 def probability_function(model: keras.Model) -> Callable[..., np.ndarray]:
     """A compiled function from the model's inputs, such as padded ids (B, T), to probabilities (B, C).
 
-    One graph serves every shape.
+    On TensorFlow one graph serves every shape; elsewhere each shape is compiled when it first comes.
     """
-    import tensorflow as tf
-
+    if not on_tensorflow():
+        return lambda *inputs: model.predict_on_batch(list(inputs) if len(inputs) > 1 else inputs[0])
     if not hasattr(model, "_probability_graph"):  # tracing takes seconds: once for a model
-        signature = [tf.TensorSpec(each.shape, each.dtype) for each in model.inputs]
-        model._probability_graph = tf.function(
+        model._probability_graph = traced_once(
             lambda *inputs: model(list(inputs) if len(inputs) > 1 else inputs[0], training=False),
-            input_signature=signature,
+            [(each.shape, each.dtype) for each in model.inputs],
         )
-    return lambda *inputs: model._probability_graph(*map(tf.constant, inputs)).numpy()
+    return lambda *inputs: ops.convert_to_numpy(model._probability_graph(*map(ops.convert_to_tensor, inputs)))
 
 
 @contextmanager

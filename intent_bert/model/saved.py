@@ -61,11 +61,10 @@ class Artifact:
         params = BertConfig.from_dict({**model.get_layer("bert").config.to_dict(), "out_layer_ndxs": None})
         arguments = {name: settings[name] for name in _ARCHITECTURE}
         if model.get_layer("bert").compute_dtype != "float32":
-            weights, parts = model.get_weights(), model.get_layer("bert").parts
+            weights = model.get_weights()
             shape = {name: settings[name] for name in ("pooling", "dropout", "head")}
             model = build_model(params, len(classes), **shape, dtype="float32")
             model.set_weights(weights)
-            model.get_layer("bert").parts = parts
         return cls(model=model, tokenizer=tokenizer, classes=classes, params=params, settings=settings, **arguments)
 
 

@@ -21,8 +21,9 @@ from intent_bert.errors import SettingsError
 from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
 from intent_bert.files.progress import progress_bar
 from intent_bert.model.network import predict_in_batches, probability_function, quiet_about_tracing
-from intent_bert.training.frozen import FrozenPart, FrozenStates
-from intent_bert.training.optimizer import AdamW
+from intent_bert.training.frozen import CachedActivations, CutModel
+from intent_bert.training.optimizer import WarmupThenDecay as WarmupThenDecay
+from intent_bert.training.optimizer import adamw
 from intent_bert.training.resume import Progress, UnfinishedRun
 
 logger = logging.getLogger("intent_bert")
@@ -34,13 +35,13 @@ EpochReport = Callable[[int, dict[str, float], Evaluation | None], None]
 class Sentences:
     """Encoded sentences with their labels: what the fit and the evaluation read.
 
-    ``states`` is what the frozen layers gave for them, where only the layers above learn.
+    ``activations`` is what the frozen layers gave for them, where only the layers above learn.
     """
 
     texts: list[str]
     labels: list[Label]
     ids: list[np.ndarray]
-    states: FrozenStates | None = None
+    activations: CachedActivations | None = None
 
     @classmethod
     def of(cls, table: pd.DataFrame, tokenizer: FullTokenizer, max_seq_len: int) -> Self:
@@ -48,8 +49,8 @@ class Sentences:
         return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What the model that learns reads of these sentences: padded ids (B, T), or the frozen layers' states."""
-        return self.states.batch(rows) if self.states else (pad([self.ids[row] for row in rows]),)
+        """What the model that learns reads of these sentences: padded ids (B, T), or the frozen layers' activations."""
+        return self.activations.batch(rows) if self.activations else (pad([self.ids[row] for row in rows]),)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -73,13 +74,15 @@ class MacroF1(keras.metrics.F1Score):
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
     """Compile with the recipe's optimizer for a fit of ``steps`` steps in all."""
-    rate: Any = config.learning_rate
-    if config.decay or config.warmup:
-        rate = WarmupThenDecay(rate, round(config.warmup * steps), steps if config.decay else 0)
-    optimizer = AdamW(
-        rate, weight_decay=config.weight_decay, epsilon=1e-7, new_weights_factor=config.head_rate_factor or 1
+    assert config.learning_rate is not None
+    optimizer = adamw(
+        config.learning_rate,
+        steps,
+        warmup=config.warmup,
+        decay=config.decay,
+        weight_decay=config.weight_decay,
+        head_learning_rate_multiplier=config.head_rate_factor or 1,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     optimizer.build(model.trainable_variables)  # left to fit, it has the training step traced twice
     model.compile(
         optimizer=optimizer,
@@ -87,23 +90,6 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(model.output_shape[-1])],
         jit_compile=False,  # XLA would compile anew for every length of a batch
     )
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rise in a straight line over ``warmup`` steps, then fall in one to 0 at ``total`` (0: stay)."""
-
-    def __init__(self, highest: float, warmup: int, total: int) -> None:
-        self.highest, self.warmup, self.total = highest, warmup, total
-
-    def __call__(self, step: Any) -> Any:
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1) / max(self.warmup, 1) if self.warmup else 1.0
-        falling = (self.total - step) / max(self.total - self.warmup, 1) if self.total else 1.0
-        return self.highest * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"highest": self.highest, "warmup": self.warmup, "total": self.total}
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -208,11 +194,11 @@ def fine_tune(
     epochs = config.epochs or 0
     steps = -(-len(train.ids) // config.batch_size)
     if bert.train_layers is not None:
-        part = FrozenPart(model)
-        model, bar = part.top, "frozen layers" if progress else None
-        train = replace(train, states=part.states(train.ids, bar))
+        cut = CutModel(model)
+        model, bar = cut.top, "frozen layers" if progress else None
+        train = replace(train, activations=cut.activations(train.ids, bar))
         if validation is not None:
-            validation = replace(validation, states=part.states(validation.ids, bar))
+            validation = replace(validation, activations=cut.activations(validation.ids, bar))
     compile_model(model, config, steps * epochs)
     keeper = KeepBest(validation, classes, report, unfinished)
     keeper.set_model(model)

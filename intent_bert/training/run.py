@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from intent_bert.bert.checkpoint import check_checkpoint_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
+from intent_bert.bert.micro_batches import micro_batched
 from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import INTENT, DataSettings, TrainingConfig
@@ -113,7 +114,7 @@ def train(
         check_packages("onnx")
     started = time.perf_counter()
     strategy = strategy or strategy_here()
-    parts = _set_up_process(config, strategy)
+    micro_batches = _set_up_process(config, strategy)
     tables = with_validation(read_tables(config), config)
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
     params = params_from_pretrained_ckpt(checkpoint)
@@ -131,13 +132,12 @@ def train(
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
-    model.get_layer("bert").parts = parts
     logs = TensorBoardLogs(log_dir, asdict(config))
     unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
     try:
         with strategy.scope():
             history, interrupted = fine_tune(
-                model,
+                micro_batched(model, micro_batches),
                 splits["train"],
                 splits.get("validation"),
                 classes,
@@ -153,7 +153,7 @@ def train(
     seconds = time.perf_counter() - started
     settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
     result = Artifact.trained(model, tokenizer, classes, settings)
-    predict = probability_function(result.model)
+    predict = probability_function(micro_batched(result.model, micro_batches))  # on all cores
     evaluations = {
         name: evaluate(predict, part, classes, f"evaluating {name}" if progress else None)
         for name, part in splits.items()
@@ -164,7 +164,7 @@ def train(
 
 
 def _set_up_process(config: TrainingConfig, strategy: tf.distribute.Strategy) -> int:
-    """Into how many parts to cut a batch; to be asked before fetching a checkpoint starts TensorFlow."""
+    """Into how many micro-batches to cut a batch; to be asked before fetching a checkpoint starts TensorFlow."""
     keep_freed_memory()
     alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
     return divide_the_cores() if alone else 1
