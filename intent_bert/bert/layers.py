@@ -127,7 +127,8 @@ class BertEmbeddings(BertPart):
         else:
             segments = ops.take(self.token_type_embeddings, token_type_ids, axis=0)  # (B, T, H)
         size = (ops.shape(input_ids)[1], self.config.hidden_size)
-        positions = ops.slice(self.position_embeddings, (0, 0), size)  # (T, H); refused by TensorFlow where T > 512
+        table = ops.convert_to_tensor(self.position_embeddings)
+        positions = ops.slice(table, (0, 0), size)  # (T, H); refused by TensorFlow where T > 512
         return self.drop(self.add_and_normalise(words, positions + segments), training=training)
 
 
