@@ -28,9 +28,10 @@ import numpy as np
 from keras import ops
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from intent_bert.bert.backend import traced_once
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights, read_pooler
 from intent_bert.bert.config import params_from_pretrained_ckpt, resolved_max_seq_len
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
 from intent_bert.config import POOLINGS
@@ -337,7 +338,6 @@ class _Encoder:
 
     def _graph(self, pooling: str, layer: int) -> Any:
         """A compiled function of padded ids (B, T), traced once for every shape."""
-        import tensorflow as tf
 
         def call(ids: Any) -> Any:
             states = self.bert(ids, training=False)  # a (B, T, H) for each layer
@@ -351,8 +351,7 @@ class _Encoder:
             return TokenPooling(pooling, dtype="float32")(chosen, ids)  # (B, H)
 
         if (pooling, layer) not in self._graphs:
-            signature = [tf.TensorSpec((None, None), tf.int32)]
-            self._graphs[pooling, layer] = tf.function(call, input_signature=signature)
+            self._graphs[pooling, layer] = traced_once(call, [((None, None), "int32")])
         return self._graphs[pooling, layer]
 
     def _pooled(self, states: list[Any]) -> Any:
