@@ -11,12 +11,16 @@ a ``bert_config.json`` may hold that key too, as those we convert from Hugging F
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
-from intent_bert.errors import CheckpointError
+from intent_bert.errors import CheckpointError, SettingsError
+
+logger = logging.getLogger("intent_bert")
 
 STOCK_CONFIG_FILE = "bert_config.json"
 HUGGINGFACE_CONFIG_FILE = "config.json"
@@ -198,6 +202,31 @@ def read_stock_config(folder: str | PathLike) -> StockBertConfig:
 def params_from_pretrained_ckpt(folder: str | PathLike) -> BertConfig:
     """The ``BertModelLayer`` parameters of a checkpoint folder, in Google's or Hugging Face's layout."""
     return map_stock_config_to_params(read_stock_config(folder))
+
+
+def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: str = "max_seq_len") -> int:
+    """The longest sentence in tokens: as asked, else the default, or the checkpoint's positions if those are fewer.
+
+    A default that is lowered is logged.
+
+    Args:
+        asked: a number of tokens ([CLS] and [SEP] among them), or None for the default.
+        default: at least 3.
+        positions: the checkpoint's ``max_position_embeddings``.
+        name: what the user calls it, for the message.
+
+    Raises:
+        SettingsError: no whole number, fewer than 3 tokens, or more than the checkpoint's positions.
+    """
+    if asked is None:
+        if default > positions:
+            logger.warning("%s is %d, not %d: the checkpoint has no more positions", name, positions, default)
+        return min(default, positions)
+    if not isinstance(asked, Integral) or isinstance(asked, bool):
+        raise SettingsError(f"{name} must be a whole number, not {asked!r}")
+    if not 3 <= asked <= positions:
+        raise SettingsError(f"{name} must be 3 to {positions} tokens for this checkpoint, not {asked}")
+    return int(asked)
 
 
 def _read_text(path: Path) -> str:

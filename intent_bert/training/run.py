@@ -26,17 +26,14 @@ from intent_bert.data.splits import with_validation
 from intent_bert.errors import IntentBertError, ModelFolderError
 from intent_bert.evaluation.card import model_card
 from intent_bert.evaluation.metrics import Evaluation
-from intent_bert.evaluation.plots import confusion_figure, save_figure
+from intent_bert.evaluation.reports import write_reports
 from intent_bert.export.exports import check_packages, export_with_the_run
 from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here, strategy_here
 from intent_bert.model.folder import (
     CARD_FILE,
-    CONFUSION_PICTURE,
-    CONFUSION_TABLE,
     HISTORY_FILE,
     LOG_FOLDER,
     METRICS_FILE,
-    MISTAKES_FILE,
     UNFINISHED,
     check_output_folder,
     write_json,
@@ -188,11 +185,3 @@ def _write_extras(
     write_reports(folder, evaluations[shown], shown)
     card = model_card(result.settings, result.classes, evaluations, result.params)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
-    """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
-    title = f"{name}: accuracy {evaluation.accuracy:.2%}"
-    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)

@@ -1,0 +1,22 @@
+"""The files that show where a model goes wrong: the confusion matrix as PNG and CSV, and the mistakes as CSV."""
+
+from pathlib import Path
+
+from intent_bert.evaluation.confusion_plot import confusion_plot
+from intent_bert.evaluation.drawing import save_plot
+from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
+
+
+def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
+    """Write the three files; those that stand there are replaced.
+
+    Args:
+        folder: an existing folder.
+        evaluation: the metrics of one table.
+        name: the table's, for the plot's title.
+    """
+    plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}: accuracy {evaluation.accuracy:.2%}")
+    save_plot(plot, folder / CONFUSION_PICTURE)
+    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
+    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)
