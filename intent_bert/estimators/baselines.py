@@ -241,6 +241,7 @@ _ALL = [
 ]  # fmt: skip
 METHODS = {method.name: method for method in _ALL}
 GROUPS = {"default": DEFAULT_METHODS, "all": tuple(METHODS)}
+_FORMER_NAMES = {"ladder": "default"}
 
 
 def chosen(methods: str) -> list[Method]:
@@ -251,7 +252,7 @@ def chosen(methods: str) -> list[Method]:
     """
     names = [word.strip() for word in methods.split(",") if word.strip()]
     found: dict[str, Method] = {}
-    for name in (each for word in names for each in GROUPS.get(word, (word,))):
+    for name in (each for word in names for each in GROUPS.get(_FORMER_NAMES.get(word, word), (word,))):
         if name in METHODS:
             found[name] = METHODS[name]
         elif match := re.fullmatch("last-([1-9][0-9]*)", name):

@@ -34,6 +34,7 @@ from intent_bert.estimators.outcomes import Outcome, OutcomeFolder, plain_settin
 from intent_bert.evaluation.comparison_plots import FAMILIES, cost_plot, intent_f1_plot, learning_curve_plot
 from intent_bert.evaluation.drawing import save_plot
 from intent_bert.evaluation.significance import bootstrap_interval, holm, mcnemar
+from intent_bert.files.tables_out import write_csv
 from intent_bert.model.folder import write_json
 
 logger = logging.getLogger("intent_bert")
@@ -103,9 +104,13 @@ class Comparison:
             raise DiskError(f"can't write to {self.folder}: {reason(error)}; what is done so far is kept") from None
 
     def _write_tables(self, settings: dict[str, Any], facts: dict[str, Any]) -> None:
-        self.table.to_csv(self.folder / "comparison.csv", index=False)
-        self.per_intent.to_csv(self.folder / "per_intent.csv")
-        self.predictions.to_csv(self.folder / "predictions.csv", index=False)
+        tables = {
+            "comparison": self.table,
+            "per_intent": self.per_intent.reset_index(),
+            "predictions": self.predictions,
+        }
+        for name, table in tables.items():
+            write_csv(self.folder / f"{name}.csv", table.columns, table.itertuples(index=False))
         rows = json.loads(self.table.to_json(orient="records"))
         content = {"settings": settings, **facts, "advice": self.advice, "methods": rows}
         write_json(self.folder / "comparison.json", content)

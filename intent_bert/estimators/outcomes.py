@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from intent_bert.config import CompareConfig
 from intent_bert.errors import DiskError, SettingsError, reason
 from intent_bert.model.folder import write_json
@@ -49,9 +51,11 @@ def plain_settings(config: CompareConfig) -> dict[str, Any]:
     settings = asdict(config)
     if isinstance(settings["class_weight"], Mapping):
         settings["class_weight"] = {str(label): float(weight) for label, weight in settings["class_weight"].items()}
-    return json.loads(
-        json.dumps(settings, default=lambda value: value.item() if hasattr(value, "item") else str(value))
-    )
+    return json.loads(json.dumps(settings, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 class OutcomeFolder:

@@ -115,15 +115,8 @@ def intent_f1_plot(per_intent: "pd.DataFrame") -> "Figure":
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shown, cmap="RdYlGn", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(
-        range(columns),
-        list(map(label_text, shown.columns)),
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=8,
-    )
-    axes.set_yticks(range(len(shown)), list(map(label_text, shown.index)), fontsize=8)
+    axes.set_xticks(range(columns), shown.columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(shown)), [label_text(intent) for intent in shown.index], fontsize=8)
     for (row, column), f1 in np.ndenumerate(shown.to_numpy()):
         color = "white" if abs(f1 - 0.5) > 0.42 else "black"
         axes.text(column, row, f"{f1:.2f}", ha="center", va="center", fontsize=7, color=color)

@@ -92,9 +92,7 @@ def evaluate_probabilities(
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
     """
-    unknown = Counter(
-        str(label) for label, number in zip(labels, label_ids(labels, classes), strict=True) if number < 0
-    )
+    unknown = Counter(str(labels[row]) for row in np.flatnonzero(label_ids(labels, classes) < 0).tolist())
     names = [*map(str, classes), *unknown]
     expected, predicted = label_ids(labels, names), probabilities.argmax(axis=1)  # (rows,) each
     known = expected < len(classes)

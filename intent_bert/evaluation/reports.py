@@ -5,6 +5,7 @@ from pathlib import Path
 from intent_bert.evaluation.confusion_plot import confusion_plot
 from intent_bert.evaluation.drawing import save_plot
 from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.files.tables_out import write_csv
 from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
 
 
@@ -18,5 +19,7 @@ def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
     """
     plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}: accuracy {evaluation.accuracy:.2%}")
     save_plot(plot, folder / CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)
+    counts = ([label, *row] for label, row in zip(evaluation.labels, evaluation.confusion.tolist(), strict=True))
+    write_csv(folder / CONFUSION_TABLE, ["label", *evaluation.labels], counts)
+    mistakes = evaluation.mistakes
+    write_csv(folder / MISTAKES_FILE, mistakes.columns, mistakes.itertuples(index=False))

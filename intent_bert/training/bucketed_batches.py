@@ -63,9 +63,8 @@ class BucketedBatches(keras.utils.PyDataset):
             raise DataError("expected sentences to make batches of, got none")
         for name, values in (("labels", self.labels), ("weights", self.weights)):
             if values is not None and len(values) != len(self.ids):
-                raise DataError(
-                    f"expected as many {name} as sentences, got {len(self.ids)} sentences and {len(values)}"
-                )
+                given = f"{len(self.ids)} sentences and {len(values)} {name}"
+                raise DataError(f"expected as many {name} as sentences, got {given}")
         self.batch_size, self.seed = int(batch_size), int(seed)
         self.epoch = 0
         self._shuffle()
