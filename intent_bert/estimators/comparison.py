@@ -104,11 +104,8 @@ class Comparison:
             raise DiskError(f"can't write to {self.folder}: {reason(error)}; what is done so far is kept") from None
 
     def _write_tables(self, settings: dict[str, Any], facts: dict[str, Any]) -> None:
-        tables = {
-            "comparison": self.table,
-            "per_intent": self.per_intent.reset_index(),
-            "predictions": self.predictions,
-        }
+        per_intent = self.per_intent.reset_index()
+        tables = {"comparison": self.table, "per_intent": per_intent, "predictions": self.predictions}
         for name, table in tables.items():
             write_csv(self.folder / f"{name}.csv", table.columns, table.itertuples(index=False))
         rows = json.loads(self.table.to_json(orient="records"))

@@ -92,11 +92,12 @@ def evaluate_probabilities(
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
     """
-    unknown = Counter(str(labels[row]) for row in np.flatnonzero(label_ids(labels, classes) < 0).tolist())
+    written, known = [str(label) for label in labels], {str(label) for label in classes}
+    unknown = Counter(label for label in written if label not in known)
     names = [*map(str, classes), *unknown]
-    expected, predicted = label_ids(labels, names), probabilities.argmax(axis=1)  # (rows,) each
-    known = expected < len(classes)
-    given = probabilities[np.flatnonzero(known), expected[known]].astype("float64")
+    expected, predicted = label_ids(written, names), probabilities.argmax(axis=1)  # (rows,) each
+    rows = np.flatnonzero(expected < len(classes))  # whose label the model knows
+    given = probabilities[rows, expected[rows]].astype("float64")
     by_label = precision_recall_fscore_support(expected, predicted, labels=range(len(names)), zero_division=0)
     present = np.union1d(expected, predicted)
     per_intent = {
@@ -107,7 +108,7 @@ def evaluate_probabilities(
         rows=len(expected),
         accuracy=float(np.mean(expected == predicted)),
         macro_f1=float(np.mean(by_label[2][present])),
-        loss=float(np.mean(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if known.any() else float("nan"),
+        loss=float(np.mean(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if len(rows) else float("nan"),
         per_intent=per_intent,
         unknown_labels=dict(unknown),
         labels=names,
@@ -123,7 +124,7 @@ def _mistakes(
 
     rows = np.flatnonzero(probabilities.argmax(axis=1) != expected)
     first, second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :2].T
-    confidence = probabilities[rows, first]
+    confidence = probabilities[rows, first].astype("float64")
     table = pd.DataFrame(
         {
             "text": [texts[row] for row in rows.tolist()],

@@ -5,25 +5,25 @@ import pytest
 
 from intent_bert.config import CompareConfig
 from intent_bert.errors import SettingsError
-from intent_bert.estimators.baselines import FAMILIES, LADDER, RIVALS, chosen
+from intent_bert.estimators.baselines import DEFAULT_METHODS, METHODS, chosen
 
 
 def test_the_list_is_the_one_that_is_promised():
-    assert list(RIVALS) == [
+    assert list(METHODS) == [
         "majority", "tfidf-logreg", "tfidf-svm", "word2vec-svm",
         "bert-cls-logreg", "bert-cls-svm", "bert-cls-rbf", "bert-mean-logreg", "bert-mean-svm", "bert-mean-rbf",
         "bert-sum4-logreg", "bert-sum4-svm", "bert-sum4-rbf", "bert-tfidf-svm",
         "frozen-linear", "frozen-rnn", "last-2", "fine-tuning",
     ]  # fmt: skip
-    assert {rival.family for rival in RIVALS.values()} == set(FAMILIES)
+    assert {method.family for method in METHODS.values()} == set(FAMILIES)
 
 
 def test_names_groups_and_their_order():
-    assert [rival.name for rival in chosen("fine-tuning, tfidf-svm,tfidf-svm,last-1")] == [
+    assert [method.name for method in chosen("fine-tuning, tfidf-svm,tfidf-svm,last-1")] == [
         "tfidf-svm", "last-1", "fine-tuning",
     ]  # fmt: skip
-    assert tuple(rival.name for rival in chosen("ladder")) == LADDER
-    assert [rival.name for rival in chosen("all")] == list(RIVALS)
+    assert tuple(method.name for method in chosen("ladder")) == DEFAULT_METHODS
+    assert [method.name for method in chosen("all")] == list(METHODS)
     assert chosen("last-3")[0].what == "fine-tuning of the last 3 encoder layers"
 
 
@@ -41,15 +41,15 @@ def test_unknown_names(methods, expected):
     assert str(caught.value).startswith(expected)
 
 
-@pytest.mark.parametrize("name", list(RIVALS))
+@pytest.mark.parametrize("name", list(METHODS))
 def test_each_fits_raw_texts_and_answers(name, tiny_checkpoint, small_table):
     if name == "word2vec-svm":
         pytest.importorskip("gensim")
     config = CompareConfig(checkpoint=str(tiny_checkpoint), max_seq_len=48, epochs=1, class_weight="balanced")
-    estimator = RIVALS[name].make(config)
+    estimator = METHODS[name].make(config)
     estimator.fit(list(small_table.text), list(small_table.intent))
     answers = estimator.predict(["play music", "will it rain"])
     assert set(answers) <= set(small_table.intent)
     right = np.mean(estimator.predict(list(small_table.text)) == small_table.intent.to_numpy())
-    if RIVALS[name].family in ("words", "frozen") and not name.startswith("frozen-"):
+    if METHODS[name].family in ("words", "frozen") and not name.startswith("frozen-"):
         assert right > 0.75, "a classifier on features learns what it has seen"

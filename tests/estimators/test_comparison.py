@@ -12,9 +12,8 @@ from sklearn.metrics import f1_score
 from intent_bert.config import CompareConfig
 from intent_bert.data.splits import split_off
 from intent_bert.errors import IntentBertError
-from intent_bert.estimators import baselines as rivals
+from intent_bert.estimators import baselines, comparison
 from intent_bert.estimators import bert_features as features
-from intent_bert.estimators import comparison
 from intent_bert.estimators.comparison import Outcome, _Runner, _Split, compare
 from intent_bert.evaluation.significance import mcnemar
 
@@ -49,7 +48,7 @@ def test_figures_and_files(config, files):
 
     test = pd.read_csv(files["test_file"])
     predictions = pd.read_csv(folder / "predictions.csv")
-    assert list(predictions["truth"]) == list(test["intent"])
+    assert list(predictions["label"]) == list(test["intent"])
     rights = {}
     for row in result.table.to_dict("records"):
         answers = predictions[f"{row['method']}@{row['size']}"]
@@ -114,12 +113,12 @@ def test_an_interrupted_comparison_goes_on(config, monkeypatch):
     ran = []
     original = _Runner.run
 
-    def run(self: _Runner, rival: Any, size: str) -> Outcome:
-        if rival.name == "bert-mean-logreg" and not ran.count("interrupted"):
+    def run(self: _Runner, method: Any, size: str) -> Outcome:
+        if method.name == "bert-mean-logreg" and not ran.count("interrupted"):
             ran.append("interrupted")
             raise KeyboardInterrupt
-        ran.append(rival.name)
-        return original(self, rival, size)
+        ran.append(method.name)
+        return original(self, method, size)
 
     monkeypatch.setattr(_Runner, "run", run)
     with pytest.raises(KeyboardInterrupt):
@@ -144,7 +143,7 @@ def test_cross_validation_answers_every_sentence_once(config, files):
     train = pd.read_csv(files["train_file"])
     assert sorted(result.predictions["text"]) == sorted(train["text"])
     truth = dict(zip(train["text"], train["intent"], strict=True))
-    assert [truth[text] for text in result.predictions["text"]] == list(result.predictions["truth"])
+    assert [truth[text] for text in result.predictions["text"]] == list(result.predictions["label"])
     assert result.table["train_rows"].iloc[0] == round(len(train) * 3 / 4)
     assert result.table["accuracy"].iloc[0] > 0.8
 
@@ -183,7 +182,7 @@ def test_the_same_seed_gives_the_same_answers(config, tmp_path):
         ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
         ({"class_weight": "even"}, "class_weight must be 'balanced', None or a weight for each label, not 'even'"),
         ({"checkpoint": "all-MiniLM-L6-v3"}, "'all-MiniLM-L6-v3' is"),
-        ({"max_seq_len": 500}, "max_length must be 3 to 48 tokens for this checkpoint, not 500"),
+        ({"max_seq_len": 500}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 500"),
         ({"methods": "word2vec-svm", "word_vectors": "nowhere.vec"}, "the file of word vectors nowhere.vec can't be"),
         ({"train_file": None}, "say what to train on: either --data NAME or --train-file FILE, and not both"),
     ],
@@ -221,7 +220,7 @@ def test_a_disk_that_is_full_keeps_what_is_done(config, monkeypatch):
     assert (Path(config().output_dir) / "outcomes" / "majority@all.json").is_file()
 
 
-def test_rivals_are_looked_up_before_anything_is_read(monkeypatch, config):
-    monkeypatch.setattr(rivals, "RIVALS", {})
+def test_baselines_are_looked_up_before_anything_is_read(monkeypatch, config):
+    monkeypatch.setattr(baselines, "METHODS", {})
     with pytest.raises(IntentBertError, match="unknown method 'majority'"):
         compare(config(train_file="nowhere.csv"))

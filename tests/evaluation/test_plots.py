@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from intent_bert.evaluation.plots import (
-    confusion_figure,
-    cost_figure,
-    intent_counts_figure,
-    intent_f1_figure,
-    learning_curve_figure,
+    confusion_plot,
+    cost_plot,
+    intent_counts_plot,
+    intent_f1_plot,
+    learning_curve_plot,
     png_bytes,
-    save_figure,
+    save_plot,
 )
 
 
@@ -29,7 +29,7 @@ def figure_of(classes: int):
     confusion = np.diag(rng.integers(10, 100, classes))
     for row in range(classes):
         confusion[row, rng.integers(0, classes)] += 1
-    return confusion_figure(confusion, [f"an_intent_called_{number}" for number in range(classes)], "test"), confusion
+    return confusion_plot(confusion, [f"an_intent_called_{number}" for number in range(classes)], "test"), confusion
 
 
 @pytest.mark.parametrize(("classes", "smallest", "largest"), [(2, 500, 900), (7, 700, 1200), (40, 2500, 3500)])
@@ -41,7 +41,7 @@ def test_confusion_matrix_has_a_readable_size_and_its_numbers(classes, smallest,
     names = [f"an_intent_called_{number}" for number in range(classes)]
     assert [label.get_text() for label in axes.get_xticklabels()] == names
     assert [label.get_text() for label in axes.get_yticklabels()] == names
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("answer", "truth", "test")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("prediction", "label", "test")
     numbers = {(int(y), int(x)): int(text.get_text()) for text in axes.texts for x, y in [text.get_position()]}
     assert numbers == {(row, column): confusion[row, column] for row, column in np.argwhere(confusion)}
 
@@ -60,7 +60,7 @@ def test_many_classes_are_shades_and_names(classes, smallest, largest):
     names = [f"an_intent_called_{number}" for number in range(classes)]
     assert [text.get_text() for text in rows] == [text.get_text() for text in columns] == names
     assert [text.get_position()[1] for text in rows] == [text.get_position()[0] for text in columns]
-    assert (figure.get_supxlabel(), figure.get_supylabel(), axes.get_title()) == ("answer", "truth", "test")
+    assert (figure.get_supxlabel(), figure.get_supylabel(), axes.get_title()) == ("prediction", "label", "test")
     assert bar.get_yticklabels()[-1].get_text() == "100 %"
 
 
@@ -88,7 +88,7 @@ def test_labels_do_not_overlap(classes):
 
 
 def test_an_empty_row_is_no_division_by_zero():
-    figure = confusion_figure(np.array([[2, 0], [0, 0]]), ["a", "b"])
+    figure = confusion_plot(np.array([[2, 0], [0, 0]]), ["a", "b"])
     assert size_of(png_bytes(figure))[0] > 0
     shown = figure.axes[0].images[0].get_array()
     assert np.isfinite(shown).all()
@@ -97,16 +97,16 @@ def test_an_empty_row_is_no_division_by_zero():
 def test_texts_per_intent(tmp_path):
     train = pd.DataFrame({"text": list("abcde"), "intent": [1, 1, 1, 2, 2]})
     test = pd.DataFrame({"text": ["f"], "intent": ["2"]})
-    figure = intent_counts_figure({"train": train, "test": test})
+    figure = intent_counts_plot({"train": train, "test": test})
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "1"]
     assert [bar.get_width() for bar in axes.patches] == [2, 3, 1, 0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "test"]
-    save_figure(figure, tmp_path / "counts.png")
+    save_plot(figure, tmp_path / "counts.png")
     width, height = size_of((tmp_path / "counts.png").read_bytes())
     assert (width, height) == (960, 300)
     many = pd.DataFrame({"text": [str(n) for n in range(150)], "intent": [f"intent {n}" for n in range(150)]})
-    assert 3000 < size_of(png_bytes(intent_counts_figure({"train": many})))[1] < 6000
+    assert 3000 < size_of(png_bytes(intent_counts_plot({"train": many})))[1] < 6000
 
 
 # --- methods -----------------------------------------------------------------------------------------------------
@@ -125,16 +125,16 @@ def compared() -> pd.DataFrame:
 
 
 def test_cost_names_every_method_but_the_floor(compared):
-    figure = cost_figure(compared[compared["size"] == "all"])
+    figure = cost_plot(compared[compared["size"] == "all"])
     for axes in figure.axes:
         assert sorted(text.get_text() for text in axes.texts) == ["fine-tuning", "tfidf-svm"]
         assert axes.get_xscale() == "log"
-    only_floor = cost_figure(compared[compared["family"] == "floor"].iloc[:1])
+    only_floor = cost_plot(compared[compared["family"] == "floor"].iloc[:1])
     assert [text.get_text() for text in only_floor.axes[0].texts] == ["majority"]
     png_bytes(figure)
 
 
-@pytest.mark.parametrize("draw", [cost_figure, learning_curve_figure])
+@pytest.mark.parametrize("draw", [cost_plot, learning_curve_plot])
 def test_a_legend_covers_no_point(compared, draw):
     figure = draw(compared)
     figure.draw_without_rendering()
@@ -146,7 +146,7 @@ def test_a_legend_covers_no_point(compared, draw):
 
 
 def test_learning_curves_have_a_line_for_each_method(compared):
-    (axes,) = learning_curve_figure(compared).axes
+    (axes,) = learning_curve_plot(compared).axes
     lines = {line.get_label(): line for line in axes.get_lines()}
     assert set(lines) == {"tfidf-svm", "fine-tuning"}
     np.testing.assert_allclose(lines["tfidf-svm"].get_xydata(), [(70, 60), (7000, 85)])
@@ -159,7 +159,7 @@ def test_f1_by_intent_shows_the_hardest(intents):
         {"one": np.linspace(1, 0, intents), "other": np.linspace(1, 0, intents)},
         index=[f"intent {number}" for number in range(intents)],
     )
-    (axes,) = intent_f1_figure(per_intent).axes
+    (axes,) = intent_f1_plot(per_intent).axes
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert shown == [f"intent {number}" for number in reversed(range(intents))][:40]
     assert axes.texts[0].get_text() == "0.00"
