@@ -6,7 +6,6 @@ where the folder has a model for ONNX Runtime.
 """
 
 import argparse
-import csv
 import io
 import json
 import logging
@@ -288,15 +287,22 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the answers to --input FILE: give that too")
-    from intent_bert.inference.answer_file import Rows, as_json, score_file
+    from intent_bert.data.rows import RowReader
+    from intent_bert.inference.answer_file import as_json, score_file
 
-    rows = Rows(Path(options.input), options.text_column, options.on_error) if options.input else None
-    texts: Any = rows or options.texts or _lines(sys.stdin)
+    rows, column, texts = None, options.text_column, options.texts or _lines(sys.stdin)
+    if options.input:
+        rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
+        rows.require(column)
+        rows.select(column)
+        texts = (row.values[column] for row in rows.with_text(column))
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     predictor = _load_predictor(options)
     if rows is not None and options.output:
-        number = score_file(predictor, rows, Path(options.output), top_k=options.top_k, resume=options.resume)
+        number = score_file(
+            predictor, rows, Path(options.output), text_column=column, top_k=options.top_k, resume=options.resume
+        )
         _tell_of_skipped(rows)
         logger.info("%s answers in %s", f"{number:,}", options.output)
         return
@@ -357,6 +363,7 @@ def _run_split(options: argparse.Namespace) -> None:
     from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
     from intent_bert.files.atomic import atomic_folder
+    from intent_bert.files.tables_out import write_csv
 
     try:
         shares = [float(share) for share in options.shares.split(",")]
@@ -368,8 +375,8 @@ def _run_split(options: argparse.Namespace) -> None:
     check_tables(table)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
-        for name, part in zip(names, parts, strict=True):  # all quoted: a bare carriage return would end the row
-            part.to_csv(work / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        for name, part in zip(names, parts, strict=True):
+            write_csv(work / f"{name}.csv", part.columns, part.itertuples(index=False))
     for name, part in zip(names, parts, strict=True):
         print(f"{name:<10} {len(part):>7} rows  {folder / name}.csv")
 
