@@ -5,7 +5,7 @@
                                     /predictions.csv          what each method predicted for each sentence
                                     /cost.png                 accuracy against cost
                                     /learning_curve.png       with several sizes
-                                    /outcomes/                one file for each method that is done
+                                    /outcomes.json            what is done, for a comparison that goes on
 
 A method that is done is not run again, so a comparison that was interrupted goes on, and one that has ended can be
 given more methods. What the methods are is ``baselines``' business.
@@ -26,18 +26,24 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 
 from intent_bert.config import INTENT, TEXT, CompareConfig
 from intent_bert.data.datasets import read_tables
-from intent_bert.errors import DiskError, reason
 from intent_bert.estimators.advice import advise
 from intent_bert.estimators.baselines import Method, bert_features, chosen
 from intent_bert.estimators.folds import ALL, Folds
-from intent_bert.estimators.outcomes import Outcome, OutcomeFolder, plain_settings
+from intent_bert.estimators.outcomes import Outcome, Outcomes, plain_settings
 from intent_bert.evaluation.comparison_plots import FAMILIES, cost_plot, intent_f1_plot, learning_curve_plot
 from intent_bert.evaluation.drawing import save_plot
 from intent_bert.evaluation.significance import bootstrap_interval, holm, mcnemar
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.lock import one_writer
 from intent_bert.files.tables_out import write_csv
 from intent_bert.model.folder import write_json
 
 logger = logging.getLogger("intent_bert")
+
+_WRITTEN = (
+    "comparison.csv", "comparison.json", "per_intent.csv", "per_intent.png", "predictions.csv", "cost.png",
+    "learning_curve.png",
+)  # fmt: skip
 
 
 @dataclass
@@ -92,32 +98,27 @@ class Comparison:
         return shown[columns].to_string(index=False)
 
     def write(self, settings: dict[str, Any], facts: dict[str, Any]) -> None:
-        """Write tables and plots into the folder; what stands there under these names is replaced.
+        """Write tables and plots into the folder, all or none; what stands there under these names is replaced.
 
         Raises:
             DiskError: they can't be written.
         """
-        try:
-            self._write_tables(settings, facts)
-            self._write_plots()
-        except OSError as error:
-            raise DiskError(f"can't write to {self.folder}: {reason(error)}; what is done so far is kept") from None
+        with atomic_folder(self.folder, replace=True, keep=lambda name: name not in _WRITTEN) as work:
+            per_intent = self.per_intent.reset_index()
+            tables = {"comparison": self.table, "per_intent": per_intent, "predictions": self.predictions}
+            for name, table in tables.items():
+                write_csv(work / f"{name}.csv", table.columns, table.itertuples(index=False))
+            rows = json.loads(self.table.to_json(orient="records"))
+            content = {"settings": settings, **facts, "advice": self.advice, "methods": rows}
+            write_json(work / "comparison.json", content)
+            self._write_plots(work)
 
-    def _write_tables(self, settings: dict[str, Any], facts: dict[str, Any]) -> None:
-        per_intent = self.per_intent.reset_index()
-        tables = {"comparison": self.table, "per_intent": per_intent, "predictions": self.predictions}
-        for name, table in tables.items():
-            write_csv(self.folder / f"{name}.csv", table.columns, table.itertuples(index=False))
-        rows = json.loads(self.table.to_json(orient="records"))
-        content = {"settings": settings, **facts, "advice": self.advice, "methods": rows}
-        write_json(self.folder / "comparison.json", content)
-
-    def _write_plots(self) -> None:
+    def _write_plots(self, folder: Path) -> None:
         largest = self.table[self.table["size"] == self.table["size"].iloc[-1]]
-        save_plot(cost_plot(largest), self.folder / "cost.png")
-        save_plot(intent_f1_plot(self.per_intent.loc[largest["size"].iloc[0]]), self.folder / "per_intent.png")
+        save_plot(cost_plot(largest), folder / "cost.png")
+        save_plot(intent_f1_plot(self.per_intent.loc[largest["size"].iloc[0]]), folder / "per_intent.png")
         if self.table["size"].nunique() > 1:
-            save_plot(learning_curve_plot(self.table), self.folder / "learning_curve.png")
+            save_plot(learning_curve_plot(self.table), folder / "learning_curve.png")
 
 
 def compare(config: CompareConfig) -> Comparison:
@@ -131,14 +132,24 @@ def compare(config: CompareConfig) -> Comparison:
     Raises:
         SettingsError: a mistake in the settings, or the output folder holds something else.
         DataError: a table that can't be used, or that a method can't learn from.
-        DiskError: the output folder can't be written.
+        DiskError: the output folder can't be written, or another run writes there.
     """
     config.validate()
     methods = chosen(config.methods)
     folds = Folds.of(read_tables(config), config)
     sizes = [ALL if size is None else str(size) for size in config.sizes_asked()]
     _check(methods, folds, sizes, config)
-    kept = OutcomeFolder(config, folds.fingerprint())
+    with one_writer(config.output_dir):
+        outcomes = _outcomes(methods, folds, sizes, config)
+        result = Comparison.of(outcomes, folds, Path(config.output_dir))
+        facts = {"test_rows": len(folds.labels), "intents": len(folds.intents)}
+        result.write(plain_settings(config), facts)
+    return result
+
+
+def _outcomes(methods: Sequence[Method], folds: Folds, sizes: Sequence[str], config: CompareConfig) -> list[Outcome]:
+    """Run what is not done yet, keep it, and give all of it."""
+    kept = Outcomes(config, folds.fingerprint())
     labels = folds.labels
     logger.info("%d methods; %s; %d test sentences", len(methods), folds.described(), len(labels))
     runner = _Runner(config, folds)
@@ -146,17 +157,15 @@ def compare(config: CompareConfig) -> Comparison:
     outcomes = []
     for number, (size, method) in enumerate(plan, start=1):
         what = method.name if size == ALL else f"{method.name} with {size} sentences per intent"
-        outcome = kept.read(method.name, size)
+        outcome = kept.get(method.name, size)
         if outcome is None:
             logger.info("[%d/%d] %s: %s ...", number, len(plan), what, method.what)
             outcome = runner.run(method, size)
-            kept.write(outcome)
+            kept.keep(outcome)
         accuracy = np.mean(np.array(outcome.predictions) == labels)
         logger.info("[%d/%d] %s: accuracy %.2f %%", number, len(plan), what, 100 * accuracy)
         outcomes.append(outcome)
-    result = Comparison.of(outcomes, folds, kept.folder)
-    result.write(plain_settings(config), {"test_rows": len(labels), "intents": len(folds.intents)})
-    return result
+    return outcomes
 
 
 def _check(methods: Sequence[Method], folds: Folds, sizes: Sequence[str], config: CompareConfig) -> None:

@@ -1,10 +1,8 @@
 """What a comparison keeps of each method that is done, so that one that was interrupted goes on.
 
-OUTPUT_DIR/outcomes/settings.json         the settings and a fingerprint of the sentences that all outcomes share
-                   /METHOD@SIZE.json      an ``Outcome``
+OUTPUT_DIR/outcomes.json    the settings, a fingerprint of the sentences, and an ``Outcome`` for each METHOD@SIZE
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from intent_bert.config import CompareConfig
-from intent_bert.errors import DiskError, SettingsError, reason
-from intent_bert.model.folder import write_json
+from intent_bert.errors import DiskError, SettingsError
+from intent_bert.files.atomic import disk_errors
+from intent_bert.files.state import SavedState
 
-OUTCOMES, STATE_FILE = "outcomes", "settings.json"
-FORMAT = 2  # of the outcomes; the first had "answers" where there are "predictions" now
+OUTCOMES_FILE = "outcomes.json"
+_FORMER_FOLDER = "outcomes"  # where the first release kept them
 _FREE_TO_CHANGE = ("methods", "sizes", "output_dir", "strict")
 
 
@@ -46,19 +45,7 @@ class Outcome:
     predictions: list[str]
 
 
-def plain_settings(config: CompareConfig) -> dict[str, Any]:
-    """The settings as JSON has them: paths and labels as text, NumPy's numbers as Python's."""
-    settings = asdict(config)
-    if isinstance(settings["class_weight"], Mapping):
-        settings["class_weight"] = {str(label): float(weight) for label, weight in settings["class_weight"].items()}
-    return json.loads(json.dumps(settings, default=_plain))
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
-
-
-class OutcomeFolder:
+class Outcomes:
     """The outcomes in an output folder, which is made, or found to hold a comparison with the same settings.
 
     Args:
@@ -67,82 +54,69 @@ class OutcomeFolder:
 
     Raises:
         SettingsError: the folder holds something else, or a comparison with other settings or sentences.
-        DiskError: it can't be written.
+        DiskError: the folder can't be written, or what is kept in it is damaged.
     """
 
     def __init__(self, config: CompareConfig, fingerprint: str) -> None:
         self.folder = Path(config.output_dir)
-        kept = {name: value for name, value in plain_settings(config).items() if name not in _FREE_TO_CHANGE}
-        settings = {"format": FORMAT, **kept, "sentences": fingerprint}
-        state = self.folder / OUTCOMES / STATE_FILE
+        settings = {name: value for name, value in plain_settings(config).items() if name not in _FREE_TO_CHANGE}
+        self._state = SavedState(
+            self.folder / OUTCOMES_FILE,
+            {**settings, "sentences": fingerprint},
+            name=f"the comparison in {self.folder}",
+            advice="name another folder, or delete that one",
+            restart=f"delete {self.folder} to start from the beginning",
+        )
+        kept = self._state.read()
+        with disk_errors(self.folder):
+            if kept is None:
+                self._refuse_other_things()
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self._values = kept or {}
         try:
-            if state.is_file():
-                self._check_same(state, settings)
-            else:
-                self._start(state, settings)
-        except OSError as error:
-            raise DiskError(f"can't write to {self.folder}: {reason(error)}") from None
+            self._done = {key: Outcome(**value) for key, value in self._values.items()}
+        except TypeError:
+            raise DiskError(
+                f"{self._state.path} is damaged: delete {self.folder} to start from the beginning"
+            ) from None
 
-    def _start(self, state: Path, settings: dict[str, Any]) -> None:
-        others = [entry.name for entry in self.folder.iterdir()] if self.folder.exists() else []
-        others = [name for name in others if name != OUTCOMES]
+    def _refuse_other_things(self) -> None:
+        others = sorted(entry.name for entry in self.folder.iterdir()) if self.folder.exists() else []
+        if _FORMER_FOLDER in others:
+            raise SettingsError(
+                f"{self.folder} holds a comparison that an earlier version of intent_bert wrote: name another folder, "
+                "or delete that one"
+            )
         if others:
             raise SettingsError(
                 f"won't write into {self.folder}: it holds other things ({others[0]}); name a new folder"
             )
-        state.parent.mkdir(parents=True, exist_ok=True)
-        _write(state, settings)
 
-    def _check_same(self, state: Path, settings: dict[str, Any]) -> None:
-        try:
-            found = json.loads(state.read_text(encoding="utf-8"))
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise SettingsError(f"{state} is damaged: delete {self.folder} to start from the beginning")
-        if found.get("format") != FORMAT:
-            raise SettingsError(
-                f"{self.folder} holds a comparison that another version of intent_bert wrote: name another folder, "
-                "or delete that one"
-            )
-        changed = [name for name, value in settings.items() if found.get(name) != value]
-        if changed:
-            name = changed[0]
-            raise SettingsError(
-                f"{self.folder} holds a comparison with {name}={found.get(name)}, not {settings[name]}: "
-                "name another folder, or delete that one"
-            )
+    def get(self, method: str, size: str) -> Outcome | None:
+        """What is kept of a method, or None."""
+        return self._done.get(f"{method}@{size}")
 
-    def read(self, method: str, size: str) -> Outcome | None:
-        """What is kept of a method, or None.
-
-        Raises:
-            SettingsError: its file is damaged.
-        """
-        path = self._path(method, size)
-        try:
-            return Outcome(**json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError):
-            raise SettingsError(f"{path} is damaged: delete it to have this method run again") from None
-
-    def write(self, outcome: Outcome) -> None:
-        """Keep an outcome, whole or not at all.
+    def keep(self, outcome: Outcome) -> None:
+        """Add an outcome; a kill at any moment leaves the former ones.
 
         Raises:
             DiskError: it can't be written.
         """
-        _write(self._path(outcome.method, outcome.size), asdict(outcome))
+        key = f"{outcome.method}@{outcome.size}"
+        self._done[key] = outcome
+        self._values[key] = asdict(outcome)
+        self._state.write(self._values)
 
-    def _path(self, method: str, size: str) -> Path:
-        return self.folder / OUTCOMES / f"{method}@{size}.json"
+
+def plain_settings(config: CompareConfig) -> dict[str, Any]:
+    """The settings as JSON has them: paths and labels as text, NumPy's numbers as Python's."""
+    settings = {name: _plain(value) for name, value in asdict(config).items()}
+    if isinstance(settings["class_weight"], Mapping):
+        settings["class_weight"] = {str(label): float(weight) for label, weight in settings["class_weight"].items()}
+    return settings
 
 
-def _write(path: Path, value: Any) -> None:
-    written = path.with_name(f".{path.name}.new")
-    try:
-        write_json(written, value)
-        written.replace(path)
-    except OSError as error:
-        raise DiskError(f"can't write to {path.parent}: {reason(error)}; what is done so far is kept") from None
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
