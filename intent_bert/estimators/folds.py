@@ -93,18 +93,16 @@ def _cross_validation(train: "pd.DataFrame", folds: int, seed: int) -> "list[tup
 
     labels = train[INTENT].astype(str)
     texts = train.groupby(TEXT).ngroup()  # a text that stands there twice stays on one side
-    most = min(int(labels.value_counts().max()), int(texts.nunique()))
-    if folds > most:
-        raise SettingsError(
-            f"folds must be at most {most}, the sentences of the commonest intent ({labels.mode()[0]}), not {folds}"
-        )
+    commonest, distinct = int(labels.value_counts().max()), int(texts.nunique())
+    if folds > min(commonest, distinct):
+        what = f"the sentences of the commonest intent ({labels.mode()[0]})" if commonest <= distinct else "the texts"
+        raise SettingsError(f"folds must be at most {min(commonest, distinct)}, {what}, not {folds}")
     rare = labels[~train[TEXT].duplicated()].value_counts()
     rare = rare[rare < folds]
     if len(rare):
-        logger.warning(
-            "%d intents have fewer sentences than there are folds, such as %s (%d): not every fold tests them",
-            len(rare), rare.index[-1], rare.iloc[-1],
-        )  # fmt: skip
+        named = ", ".join(f"{intent} ({count})" for intent, count in rare[::-1][:5].items())
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+        logger.warning("intents with fewer sentences than folds, which not every fold tests: %s%s", named, more)
     divide: Callable = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # scikit-learn's words for what was logged above

@@ -37,14 +37,15 @@ def test_more_folds_than_sentences_of_any_intent():
     with pytest.raises(SettingsError) as caught:
         Folds.of({"train": table(few=3, many=6)}, CompareConfig(folds=7))
     assert str(caught.value) == "folds must be at most 6, the sentences of the commonest intent (many), not 7"
+    repeated = pd.DataFrame({"text": ["a", "b"] * 4, "intent": ["x", "y"] * 4})
+    with pytest.raises(SettingsError, match="at most 2, the texts, not 3"):
+        Folds.of({"train": repeated}, CompareConfig(folds=3))
     assert len(Folds.of({"train": table(few=6, many=6)}, CompareConfig(folds=6)).pairs) == 6
 
 
 def test_a_rare_intent_is_missing_from_some_folds_and_said(caplog):
     folds = Folds.of({"train": table(few=3, many=9)}, CompareConfig(folds=5))
-    assert caplog.messages == [
-        "1 intents have fewer sentences than there are folds, such as few (3): not every fold tests them"
-    ]
+    assert caplog.messages == ["intents with fewer sentences than folds, which not every fold tests: few (3)"]
     assert len(folds.texts) == 12
 
 
