@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from intent_bert.export.exports import export_model
     from intent_bert.inference.predictor import Answer, IntentPredictor
     from intent_bert.model.network import create_model
+    from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "params_from_pretrained_ckpt": "bert",
     "Answer": "inference.predictor",
     "BertTransformer": "estimators.bert_features",
+    "BucketedBatches": "training.bucketed_batches",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison",
     "Evaluation": "evaluation.metrics",
@@ -79,6 +81,7 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "BucketedBatches",
     "CheckpointError",
     "CompareConfig",
     "Comparison",
