@@ -19,9 +19,9 @@ class BucketedBatches(keras.utils.PyDataset):
     """Batches of about one length, in a new random order each epoch.
 
     A batch is as long as its longest sentence, so little of it is padding. Every sentence stands in one batch of an
-    epoch, and one batch of an epoch may be smaller. ``seed`` and the number of epochs before fix the order; give ``fit``
-    ``shuffle=False``, or it shuffles the batches once more. A backend that compiles for each shape (JAX) compiles once
-    for each length that comes up.
+    epoch, and one batch of an epoch may be smaller. ``seed`` and the number of epochs before fix the order; give
+    ``fit`` ``shuffle=False``, or it shuffles the batches once more. A backend that compiles for each shape (JAX)
+    compiles once for each length that comes up.
 
         batches = BucketedBatches(data.train_x, data.train_y, batch_size=32)
         model.fit(batches, epochs=3, shuffle=False)
