@@ -22,6 +22,7 @@ from intent_bert.errors import CheckpointError, SettingsError
 
 logger = logging.getLogger("intent_bert")
 
+SHORTEST = 3  # tokens of a sentence: [CLS], a token and [SEP]
 STOCK_CONFIG_FILE = "bert_config.json"
 HUGGINGFACE_CONFIG_FILE = "config.json"
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
@@ -89,6 +90,8 @@ class BertConfig:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise CheckpointError(f"unknown BERT setting {', '.join(unknown)}")
+        if "vocab_size" not in values:
+            raise CheckpointError("the BERT config lacks vocab_size")
         return cls(**values)
 
 
@@ -207,11 +210,9 @@ def params_from_pretrained_ckpt(folder: str | PathLike) -> BertConfig:
 def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: str = "max_seq_len") -> int:
     """The longest sentence in tokens: as asked, else the default, or the checkpoint's positions if those are fewer.
 
-    A default that is lowered is logged.
-
     Args:
         asked: a number of tokens ([CLS] and [SEP] among them), or None for the default.
-        default: at least 3.
+        default: at least 3; where it is lowered, the log says so.
         positions: the checkpoint's ``max_position_embeddings``.
         name: what the user calls it, for the message.
 
@@ -219,13 +220,15 @@ def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: 
         SettingsError: no whole number, fewer than 3 tokens, or more than the checkpoint's positions.
     """
     if asked is None:
-        if default > positions:
-            logger.warning("%s is %d, not %d: the checkpoint has no more positions", name, positions, default)
+        if positions < default:
+            logger.info(
+                "%s is %d, for the checkpoint has no more positions (the default is %d)", name, positions, default
+            )
         return min(default, positions)
     if not isinstance(asked, Integral) or isinstance(asked, bool):
         raise SettingsError(f"{name} must be a whole number, not {asked!r}")
-    if not 3 <= asked <= positions:
-        raise SettingsError(f"{name} must be 3 to {positions} tokens for this checkpoint, not {asked}")
+    if not SHORTEST <= asked <= positions:
+        raise SettingsError(f"{name} must be {SHORTEST} to {positions} tokens for this checkpoint, not {asked}")
     return int(asked)
 
 

@@ -17,7 +17,7 @@ Nothing is tuned here: each classifier has scikit-learn's own settings, fine-tun
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,29 +62,22 @@ def _majority(_: CompareConfig) -> Any:
     return DummyClassifier(strategy="most_frequent")
 
 
-def _class_weight(config: CompareConfig) -> Any:
-    """With the labels as text, as a comparison has them."""
-    if isinstance(config.class_weight, Mapping):
-        return {str(label): float(weight) for label, weight in config.class_weight.items()}
-    return config.class_weight
-
-
 def _logreg(config: CompareConfig) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(max_iter=1000, class_weight=_class_weight(config))
+    return LogisticRegression(max_iter=1000, class_weight=config.class_weight)
 
 
 def _svm(config: CompareConfig) -> Any:
     from sklearn.svm import LinearSVC
 
-    return LinearSVC(class_weight=_class_weight(config), random_state=config.seed)
+    return LinearSVC(class_weight=config.class_weight, random_state=config.seed)
 
 
 def _rbf(config: CompareConfig) -> Any:
     from sklearn.svm import SVC
 
-    return SVC(class_weight=_class_weight(config))
+    return SVC(class_weight=config.class_weight)
 
 
 def _tfidf() -> Any:
@@ -142,7 +135,7 @@ def _tuned(**settings: Any) -> Callable[[CompareConfig], Any]:
             **{name: getattr(config, name) for name in shared},
             **settings,
             max_seq_len=_encoder_shape(config)[1],
-            class_weight=_class_weight(config),
+            class_weight=config.class_weight,
             verbose=1,
         )
 

@@ -16,7 +16,7 @@ import logging
 import pickle
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ from intent_bert.data.datasets import read_tables
 from intent_bert.estimators.advice import advise
 from intent_bert.estimators.baselines import Method, bert_features, chosen
 from intent_bert.estimators.folds import ALL, Folds
-from intent_bert.estimators.outcomes import Outcome, Outcomes, plain_settings
+from intent_bert.estimators.outcomes import Outcome, Outcomes
 from intent_bert.evaluation.comparison_plots import FAMILIES, cost_plot, intent_f1_plot, learning_curve_plot
 from intent_bert.evaluation.drawing import save_plot
 from intent_bert.evaluation.significance import bootstrap_interval, holm, mcnemar
@@ -143,7 +143,7 @@ def compare(config: CompareConfig) -> Comparison:
         outcomes = _outcomes(methods, folds, sizes, config)
         result = Comparison.of(outcomes, folds, Path(config.output_dir))
         facts = {"test_rows": len(folds.labels), "intents": len(folds.intents)}
-        result.write(plain_settings(config), facts)
+        result.write(asdict(config), facts)
     return result
 
 

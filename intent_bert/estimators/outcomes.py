@@ -3,12 +3,8 @@
 OUTPUT_DIR/outcomes.json    the settings, a fingerprint of the sentences, and an ``Outcome`` for each METHOD@SIZE
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from intent_bert.config import CompareConfig
 from intent_bert.errors import DiskError, SettingsError
@@ -59,7 +55,7 @@ class Outcomes:
 
     def __init__(self, config: CompareConfig, fingerprint: str) -> None:
         self.folder = Path(config.output_dir)
-        settings = {name: value for name, value in plain_settings(config).items() if name not in _FREE_TO_CHANGE}
+        settings = {name: value for name, value in asdict(config).items() if name not in _FREE_TO_CHANGE}
         self._state = SavedState(
             self.folder / OUTCOMES_FILE,
             {**settings, "sentences": fingerprint},
@@ -106,17 +102,3 @@ class Outcomes:
         self._done[key] = outcome
         self._values[key] = asdict(outcome)
         self._state.write(self._values)
-
-
-def plain_settings(config: CompareConfig) -> dict[str, Any]:
-    """The settings as JSON has them: paths and labels as text, NumPy's numbers as Python's."""
-    settings = {name: _plain(value) for name, value in asdict(config).items()}
-    if isinstance(settings["class_weight"], Mapping):
-        settings["class_weight"] = {str(label): float(weight) for label, weight in settings["class_weight"].items()}
-    return settings
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value) if isinstance(value, Path) else value

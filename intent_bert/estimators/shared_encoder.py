@@ -29,7 +29,8 @@ from intent_bert.data.batches import Ids
 from intent_bert.errors import SettingsError
 from intent_bert.estimators.vector_store import VectorStore
 from intent_bert.model.folder import is_model_folder
-from intent_bert.model.network import TokenPooling, predict_in_batches
+from intent_bert.model.keras_engine import predict_in_batches
+from intent_bert.model.pooling import TokenPooling
 from intent_bert.model.saved import load_artifact
 
 logger = logging.getLogger("intent_bert")

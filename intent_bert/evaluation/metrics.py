@@ -17,6 +17,7 @@ from intent_bert.data.labels import Label, label_ids
 if TYPE_CHECKING:
     import pandas as pd
 
+NO_INTENT_NAME = "(no intent)"  # of a text without a word, among the predictions
 SMALLEST_PROBABILITY = 1e-15  # where the label got none at all, the log loss stays finite
 
 
@@ -83,7 +84,11 @@ def format_report(metrics: dict[str, Any]) -> str:
 
 
 def evaluate_probabilities(
-    texts: Sequence[str], labels: Sequence[Label], probabilities: np.ndarray, classes: Sequence[Label]
+    texts: Sequence[str],
+    labels: Sequence[Label],
+    probabilities: np.ndarray,
+    classes: Sequence[Label],
+    numbers: np.ndarray | None = None,
 ) -> Evaluation:
     """Compare probabilities (rows, C) with the labels.
 
@@ -91,11 +96,17 @@ def evaluate_probabilities(
         texts, labels: the table, row by row; a label that is not among ``classes`` is a mistake.
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
+        numbers: int (rows,), of the predicted intents among ``classes``, -1 where none was predicted, which counts as a
+            mistake; the likeliest intents by default.
     """
     written, known = [str(label) for label in labels], {str(label) for label in classes}
     unknown = Counter(label for label in written if label not in known)
     names = [*map(str, classes), *unknown]
-    expected, predicted = label_ids(written, names), probabilities.argmax(axis=1)  # (rows,) each
+    expected = label_ids(written, names)  # (rows,)
+    numbers = probabilities.argmax(axis=1) if numbers is None else numbers
+    if (numbers < 0).any():
+        names.append(NO_INTENT_NAME)
+    predicted = np.where(numbers < 0, len(names) - 1, numbers)  # (rows,)
     rows = np.flatnonzero(expected < len(classes))  # whose label the model knows
     given = probabilities[rows, expected[rows]].astype("float64")
     by_label = precision_recall_fscore_support(expected, predicted, labels=range(len(names)), zero_division=0)
@@ -113,18 +124,19 @@ def evaluate_probabilities(
         unknown_labels=dict(unknown),
         labels=names,
         confusion=confusion_matrix(expected, predicted, labels=range(len(names))),
-        mistakes=_mistakes(texts, expected, probabilities, names),
+        mistakes=_mistakes(texts, expected, predicted, probabilities, names),
     )
 
 
 def _mistakes(
-    texts: Sequence[str], expected: np.ndarray, probabilities: np.ndarray, names: list[str]
+    texts: Sequence[str], expected: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, names: list[str]
 ) -> "pd.DataFrame":
     import pandas as pd
 
-    rows = np.flatnonzero(probabilities.argmax(axis=1) != expected)
-    first, second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :2].T
-    confidence = probabilities[rows, first].astype("float64")
+    rows = np.flatnonzero(predicted != expected)
+    second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, 1]
+    first, none = predicted[rows], predicted[rows] >= probabilities.shape[1]
+    confidence = np.where(none, 0.0, probabilities[rows, np.where(none, 0, first)].astype("float64"))
     table = pd.DataFrame(
         {
             "text": [texts[row] for row in rows.tolist()],

@@ -204,8 +204,9 @@ def test_max_seq_len_as_asked_or_the_default(asked, expected, caplog):
 
 
 def test_a_default_above_the_positions_is_lowered_with_a_word(caplog):
-    assert resolved_max_seq_len(None, 60, 48) == 48
-    assert caplog.messages == ["max_seq_len is 48, not 60: the checkpoint has no more positions"]
+    with caplog.at_level("INFO"):
+        assert resolved_max_seq_len(None, 60, 48) == 48
+    assert caplog.messages == ["max_seq_len is 48, for the checkpoint has no more positions (the default is 60)"]
 
 
 @pytest.mark.parametrize(
