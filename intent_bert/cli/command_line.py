@@ -6,7 +6,6 @@ where the folder has a model for ONNX Runtime.
 """
 
 import argparse
-import csv
 import io
 import json
 import logging
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from intent_bert.config import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
 from intent_bert.errors import DataError, IntentBertError, SettingsError
-from intent_bert.estimators.baselines import LADDER, RIVALS
+from intent_bert.estimators.baselines import DEFAULT_METHODS, METHODS
 from intent_bert.version import __version__
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = _command(commands, "compare", "set methods against each other on a table", _run_compare)
     _add_settings(command, CompareConfig)
     command.epilog = (
-        f"Methods: {', '.join(RIVALS)}, and last-N for any number of layers; ladder is {', '.join(LADDER)}."
+        f"Methods: {', '.join(METHODS)}, and last-N for any number of layers; default is {', '.join(DEFAULT_METHODS)}."
     )
 
     add_predict_arguments(_command(commands, "predict", "the intents of sentences", run_predict))
@@ -241,7 +240,7 @@ def _run_compare(options: argparse.Namespace) -> None:
     result = compare(config)
     print(result.report())
     print(f"\n{' '.join(result.advice)}\n")
-    print(f"tables and pictures  {result.folder}")
+    print(f"tables and plots  {result.folder}")
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
@@ -263,8 +262,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_probabilities(texts, list(table[INTENT]), np.concatenate(parts), predictor.classes)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
-        _import_tensorflow_quietly()
-        from intent_bert.training.run import write_reports
+        from intent_bert.evaluation.reports import write_reports
 
         try:
             write_reports(output, result, Path(options.file).name)
@@ -289,15 +287,22 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the answers to --input FILE: give that too")
-    from intent_bert.inference.answer_file import Rows, as_json, score_file
+    from intent_bert.data.rows import RowReader
+    from intent_bert.inference.answer_file import as_json, score_file
 
-    rows = Rows(Path(options.input), options.text_column, options.on_error) if options.input else None
-    texts: Any = rows or options.texts or _lines(sys.stdin)
+    rows, column, texts = None, options.text_column, options.texts or _lines(sys.stdin)
+    if options.input:
+        rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
+        rows.require(column)
+        rows.select(column)
+        texts = (row.values[column] for row in rows.with_text(column))
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     predictor = _load_predictor(options)
     if rows is not None and options.output:
-        number = score_file(predictor, rows, Path(options.output), top_k=options.top_k, resume=options.resume)
+        number = score_file(
+            predictor, rows, Path(options.output), text_column=column, top_k=options.top_k, resume=options.resume
+        )
         _tell_of_skipped(rows)
         logger.info("%s answers in %s", f"{number:,}", options.output)
         return
@@ -358,6 +363,7 @@ def _run_split(options: argparse.Namespace) -> None:
     from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
     from intent_bert.files.atomic import atomic_folder
+    from intent_bert.files.tables_out import write_csv
 
     try:
         shares = [float(share) for share in options.shares.split(",")]
@@ -369,8 +375,8 @@ def _run_split(options: argparse.Namespace) -> None:
     check_tables(table)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
-        for name, part in zip(names, parts, strict=True):  # all quoted: a bare carriage return would end the row
-            part.to_csv(work / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        for name, part in zip(names, parts, strict=True):
+            write_csv(work / f"{name}.csv", part.columns, part.itertuples(index=False))
     for name, part in zip(names, parts, strict=True):
         print(f"{name:<10} {len(part):>7} rows  {folder / name}.csv")
 
@@ -441,7 +447,7 @@ def _run_datasets(options: argparse.Namespace) -> None:
         return
     import pandas as pd
 
-    from intent_bert.evaluation.plots import intent_counts_figure, save_figure
+    from intent_bert.evaluation.plots import intent_counts_plot, save_plot
 
     splits = datasets.load(options.name, options.text_column, options.label_column)
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -450,7 +456,7 @@ def _run_datasets(options: argparse.Namespace) -> None:
     print(counts.sort_index().to_string())
     if options.plot:
         try:
-            save_figure(intent_counts_figure(tables), options.plot)
+            save_plot(intent_counts_plot(tables), options.plot)
         except (OSError, ValueError) as error:
             raise SettingsError(f"can't draw into {options.plot}: {str(error).splitlines()[0]}") from None
         logger.info("drawn in %s", options.plot)
