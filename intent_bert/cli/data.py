@@ -1,7 +1,6 @@
 """The commands about tables and checkpoints: split, datasets, download, checkpoints and convert."""
 
 import argparse
-import csv
 import logging
 from typing import Any
 
@@ -26,7 +25,7 @@ def add_commands(commands: Any) -> None:
     command = add_command(commands, "datasets", "list the known data sets, or count the intents of one", run_datasets)
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
     add_columns(command)
-    command.add_argument("--plot", metavar="FILE", help="also plot them (.png, .pdf or .svg)")
+    command.add_argument("--plot", metavar="FILE", help="also draw them as a plot (.png, .pdf or .svg)")
 
     command = add_command(commands, "download", "fetch a data set or a checkpoint by name", run_download)
     command.add_argument("name", metavar="NAME", help="snips, snips-tutorial, or a checkpoint's name")
@@ -45,6 +44,7 @@ def run_split(options: argparse.Namespace) -> None:
     from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
     from intent_bert.files.atomic import atomic_folder
+    from intent_bert.files.tables_out import write_csv
 
     try:
         shares = [float(share) for share in options.shares.split(",")]
@@ -56,8 +56,8 @@ def run_split(options: argparse.Namespace) -> None:
     check_tables(table)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
-        for name, part in zip(names, parts, strict=True):  # all quoted: a bare carriage return would end the row
-            part.to_csv(work / f"{name}.csv", index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        for name, part in zip(names, parts, strict=True):
+            write_csv(work / f"{name}.csv", part.columns, part.itertuples(index=False))
     for name, part in zip(names, parts, strict=True):
         print(f"{name:<10} {len(part):>7} rows  {folder / name}.csv")
 
@@ -84,7 +84,7 @@ def _count_intents(options: argparse.Namespace) -> None:
     import pandas as pd
 
     from intent_bert.data import datasets
-    from intent_bert.evaluation.plots import intent_counts_figure, save_figure
+    from intent_bert.evaluation.plots import intent_counts_plot, save_plot
 
     splits = datasets.load(options.name, options.text_column, options.label_column)
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -93,7 +93,7 @@ def _count_intents(options: argparse.Namespace) -> None:
     print(counts.sort_index().to_string())
     if options.plot:
         try:
-            save_figure(intent_counts_figure(tables), options.plot)
+            save_plot(intent_counts_plot(tables), options.plot)
         except OSError as error:
             raise DiskError(f"can't draw into {options.plot}: {reason(error)}") from None
         except ValueError as error:

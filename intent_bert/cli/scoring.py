@@ -107,14 +107,21 @@ def run_predict(options: argparse.Namespace) -> None:
 
 
 def _predict_file(options: argparse.Namespace) -> None:
-    from intent_bert.inference.answer_file import Rows, score_file
+    from intent_bert.data.rows import RowReader
+    from intent_bert.inference.answer_file import score_file
 
-    rows = Rows(Path(options.input), options.text_column, options.on_error)
+    column = options.text_column
+    rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
+    rows.require(column)
+    rows.select(column)
     predictor = _load_predictor(options)
     if options.output:
-        number = score_file(predictor, rows, Path(options.output), top_k=options.top_k, resume=options.resume)
+        number = score_file(
+            predictor, rows, Path(options.output), text_column=column, top_k=options.top_k, resume=options.resume
+        )
     else:
-        _print_predictions(predictor, _batches(rows, 1024), options)
+        texts = (row.values[column] for row in rows.with_text(column))
+        _print_predictions(predictor, _batches(texts, 1024), options)
     if rows.skipped:
         named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
         logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)

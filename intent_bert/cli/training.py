@@ -6,7 +6,7 @@ from typing import Any
 from intent_bert.cli.arguments import add_command, add_settings, given
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import RECIPES, CompareConfig, TrainingConfig
-from intent_bert.estimators.baselines import LADDER, RIVALS, chosen
+from intent_bert.estimators.baselines import DEFAULT_METHODS, METHODS, chosen
 
 
 def add_commands(commands: Any) -> None:
@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     command.usage = "%(prog)s (--data NAME|DIR | --train-file FILE) [--methods NAME,...] [OPTION ...]"
     add_settings(command, CompareConfig)
     command.epilog = (
-        f"Methods: {', '.join(RIVALS)}, and last-N for any number of layers; ladder is {', '.join(LADDER)}."
+        f"Methods: {', '.join(METHODS)}, and last-N for any number of layers; default is {', '.join(DEFAULT_METHODS)}."
     )
 
 

@@ -8,9 +8,29 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from intent_bert.data.rows import half_character, is_missing, shown
 from intent_bert.errors import DataError, SettingsError
 
 Label: TypeAlias = str | int | float | bool
+
+_LARGEST = 1 << 63  # more than any number that a table's column holds
+
+
+def plain_label(value: Any) -> Any:
+    """A label as Python has it: numpy's numbers and booleans become Python's, a text loses the space around it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return str(value).strip() if isinstance(value, str) else value
+
+
+def label_problem(label: Any) -> str | None:
+    """What is wrong with a label, and what to do; None where nothing is."""
+    if is_missing(label):
+        return "the label is empty; fill it in or delete the row"
+    if isinstance(label, str):
+        return half_character(label)
+    usable = isinstance(label, (int, float)) and abs(label) < _LARGEST
+    return None if usable else f"expected a word or a number, found {shown(label)}"
 
 
 def classes_of(labels: Iterable[Label]) -> list[Label]:

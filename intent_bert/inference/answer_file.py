@@ -13,179 +13,22 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from intent_bert.config import TEXT
+from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
 
 logger = logging.getLogger("intent_bert")
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 OUTPUT_FORMATS = (".csv", ".tsv", ".jsonl")
-ON_ERROR = ("stop", "skip")
-_LONGEST_FIELD = 1 << 24  # characters in a cell; the csv module's own limit is 128 KB
 
 Ranking = Sequence[Any]  # of Answer, the likeliest first; empty for a text without a word
-
-
-# --- reading -----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Rows:
-    """The sentences of a file, one after the other, with what is wrong with some.
-
-    Iterating gives texts. A row that holds none raises DataError with its number, or with ``on_error="skip"`` is
-    counted in ``skipped`` and left out. ``position`` is how many bytes have been read, of ``size``.
-    """
-
-    path: Path
-    text_column: str = TEXT
-    on_error: str = "stop"
-    skipped: list[int] = field(default_factory=list)
-    position: int = 0
-    size: int = 0
-
-    def __post_init__(self) -> None:
-        if self.on_error not in ON_ERROR:
-            raise SettingsError(f"on_error must be stop or skip, not {self.on_error!r}")
-        if self.path.is_dir():
-            raise DataError(f"expected a file, but {self.path} is a folder")
-        if not self.path.exists():
-            raise DataError(f"no such file: {self.path}")
-        if self.path.suffix.lower() not in FORMATS:
-            raise DataError(f"can't tell how to read {self.path}: expected one of {', '.join(FORMATS)}")
-        self.size = self.path.stat().st_size
-
-    def __iter__(self) -> Iterator[str]:
-        kind = self.path.suffix.lower()
-        readers: dict[str, Callable[[], Iterator[tuple[int, Any]]]] = {
-            ".csv": self._separated, ".tsv": self._separated, ".jsonl": self._json_lines, ".parquet": self._parquet,
-        }  # fmt: skip
-        with closing(readers[kind]()) as rows:  # type: ignore[type-var]
-            for number, value in rows:
-                problem = value if isinstance(value, DataError) else self._problem(number, value)
-                if problem is None:
-                    yield value
-                elif self.on_error == "stop":
-                    raise problem
-                else:
-                    self.skipped.append(number)
-
-    def _problem(self, number: int, value: Any) -> DataError | None:
-        place = f"{self.path}, row {number}, column {self.text_column!r}"
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return DataError(f"{place}: the text is empty; fill it in, or go on with --on-error skip")
-        if not isinstance(value, str):
-            return DataError(f"{place}: expected text, found {value!r}; mend it, or go on with --on-error skip")
-        return None
-
-    def _lines(self) -> Iterator[tuple[int, str | DataError]]:
-        try:
-            with self.path.open("rb") as stream:
-                for number, line in enumerate(stream, start=1):
-                    self.position += len(line)
-                    try:
-                        yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-                    except UnicodeDecodeError as error:
-                        byte = line[error.start]
-                        yield number, DataError(f"{self.path}, line {number}: byte 0x{byte:02X} is not UTF-8")
-        except OSError as error:
-            raise DataError(f"can't read {self.path}: {error.strerror}") from None
-
-    def _json_lines(self) -> Iterator[tuple[int, Any]]:
-        for number, line in self._lines():
-            if isinstance(line, DataError):
-                yield number, line
-            elif line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    yield number, DataError(f"{self.path}, line {number}: not valid JSON ({error})")
-                    continue
-                if not isinstance(row, dict) or self.text_column not in row:
-                    yield number, DataError(f"{self.path}, line {number}: expected an object with {self.text_column!r}")
-                else:
-                    yield number, row[self.text_column]
-
-    def _separated(self) -> Iterator[tuple[int, Any]]:
-        """Rows as a spreadsheet numbers them: 1 is the header."""
-        broken: list[DataError] = []
-
-        def lines() -> Iterator[str]:
-            for _, line in self._lines():
-                if isinstance(line, DataError):
-                    broken.append(line)
-                    yield "\ufffd\n"  # its row is told below
-                else:
-                    yield line
-
-        csv.field_size_limit(_LONGEST_FIELD)
-        reader = csv.reader(lines(), delimiter="\t" if self.path.suffix.lower() == ".tsv" else ",")
-        header = [name.strip() for name in next(reader, [])]
-        if broken:
-            raise broken[0]
-        if not header:
-            raise DataError(f"{self.path} is empty: expected a header and rows")
-        if self.text_column not in header:
-            there = ", ".join(header)
-            raise DataError(
-                f"{self.path} has no column {self.text_column!r}; it has: {there} (name one with --text-column)"
-            )
-        column, number = header.index(self.text_column), 1
-        while True:
-            number += 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield number, DataError(f"{self.path}, row {number}: {error}")
-                continue
-            if broken:
-                yield number, broken[0]
-                broken.clear()
-            elif len(row) > len(header) or (len(row) < len(header) and row):
-                yield (
-                    number,
-                    DataError(
-                        f"{self.path}, row {number} has {len(row)} fields, the header has {len(header)}; quote "
-                        "fields that hold a separator or a quote"
-                    ),
-                )
-            elif row:
-                yield number, row[column]
-
-    def _parquet(self) -> Iterator[tuple[int, Any]]:
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise DataError(f"reading {self.path} needs pyarrow: pip install pyarrow") from None
-        try:
-            with pyarrow.parquet.ParquetFile(self.path) as file:
-                if self.text_column not in file.schema_arrow.names:
-                    there = ", ".join(file.schema_arrow.names)
-                    raise DataError(
-                        f"{self.path} has no column {self.text_column!r}; it has: {there} (name one with --text-column)"
-                    )
-                number, rows = 0, max(file.metadata.num_rows, 1)
-                for batch in file.iter_batches(CHUNK, columns=[self.text_column]):
-                    for value in batch.column(0).to_pylist():
-                        yield number, value
-                        number += 1
-                    self.position = self.size * number // rows
-        except pyarrow.ArrowException as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{self.path} is not a readable Parquet file: {reason}") from None
-
-
-# --- writing -----------------------------------------------------------------------------------------------------
 
 
 def as_json(text: str, ranking: Ranking) -> str:
@@ -206,16 +49,18 @@ def _as_row(text: str, ranking: Ranking, separator: str) -> str:
 
 def score_file(
     predictor: IntentPredictor,
-    rows: Rows,
+    rows: RowReader,
     output: Path,
     *,
+    text_column: str = TEXT,
     top_k: int = 1,
     resume: bool = False,
     progress: bool = True,
 ) -> int:
     """Answer every sentence of a file into another: ``.jsonl`` (as ``predict --json``), ``.csv`` or ``.tsv``.
 
-    Memory does not grow with the file. ``top_k`` is how many intents a JSON line ranks.
+    Memory does not grow with the file. ``text_column`` is the column with the sentences, ``top_k`` how many intents a
+    JSON line ranks.
 
     Returns:
         How many sentences are answered in the output.
@@ -230,7 +75,9 @@ def score_file(
 
     run = _UnfinishedScores(output, top_k)
     done = run.open(resume)
-    digest, texts = hashlib.sha256(), iter(rows)
+    rows.require(text_column)
+    rows.select(text_column)
+    digest, texts = hashlib.sha256(), (row.values[text_column] for row in rows.with_text(text_column))
     for text in islice(texts, done.rows):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     if digest.hexdigest() != done.sha256:
