@@ -138,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = _command(commands, "datasets", "list the known data sets, or count the intents of one", _run_datasets)
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
     _add_columns(command)
-    command.add_argument("--plot", metavar="FILE", help="also draw them into this picture (.png, .pdf or .svg)")
+    command.add_argument("--plot", metavar="FILE", help="also draw them as a plot (.png, .pdf or .svg)")
 
     command = _command(commands, "convert", "write a checkpoint in the other layout", _run_convert)
     command.add_argument("source", metavar="SOURCE", help="a known checkpoint or a folder")

@@ -1,4 +1,4 @@
-"""Averaged word vectors for scikit-learn, the classic rival of BERT's: strings in, one float32 row a text out.
+"""Averaged word vectors for scikit-learn, the classic baseline beside BERT's: strings in, one float32 row a text out.
 
     "Play our song!"  ->  play  our  song   lower-cased; letters, marks and digits make words, all else parts them
                            |     |    |
