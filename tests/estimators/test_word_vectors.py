@@ -24,8 +24,9 @@ from sklearn_checks import CHECKS_OF_THE_CLASS, NumbersAsText, passed_checks
 
 from intent_bert import WordVectorTransformer
 from intent_bert.errors import CheckpointError, DataError, SettingsError
-from intent_bert.estimators import word_vectors
-from intent_bert.estimators.word_vectors import read_word_vectors, words_of
+from intent_bert.estimators import word_vector_files
+from intent_bert.estimators.word_vector_files import read_word_vectors
+from intent_bert.estimators.word_vectors import words_of
 
 WORDS = {"play": [1, 0, -2], "music": [3, 4, 0], "zoë": [0.5, -0.25, 1e-3], "Rain": [7, 7, 7]}
 TEXTS = ["Play music!", "play, PLAY music", "Zoë", "rain", "", "Zoe\u0308 plays"]
@@ -208,8 +209,8 @@ def test_it_pickles_as_plain_arrays_and_needs_no_file(glove, small_table, tmp_pa
 
 def test_a_search_reads_the_file_once_and_a_changed_file_again(glove, small_table, monkeypatch):
     reads = []
-    table = word_vectors._table
-    monkeypatch.setattr(word_vectors, "_table", lambda *arguments: reads.append(arguments) or table(*arguments))
+    table = word_vector_files._table
+    monkeypatch.setattr(word_vector_files, "_table", lambda *arguments: reads.append(arguments) or table(*arguments))
     pipeline = Pipeline([("words", WordVectorTransformer(glove)), ("svm", LinearSVC())])
     search = GridSearchCV(pipeline, {"svm__C": [0.1, 1]}, cv=3).fit(small_table.text, small_table.intent)
     assert len(reads) == 1
