@@ -20,9 +20,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from keras import ops
 
+from intent_bert.bert.backend import traced_once
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights, read_pooler
 from intent_bert.bert.config import params_from_pretrained_ckpt, resolved_max_seq_len
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
 from intent_bert.data.batches import Ids
@@ -212,7 +213,6 @@ class SharedEncoder:
 
     def _graph(self, pooling: str, layer: int) -> Any:
         """A compiled function of padded ids (B, T), traced once for every shape."""
-        import tensorflow as tf
 
         def call(ids: Any) -> Any:
             states = self.bert(ids, training=False)  # a (B, T, H) for each layer
@@ -226,8 +226,7 @@ class SharedEncoder:
             return TokenPooling(pooling, dtype="float32")(chosen, ids)  # (B, H)
 
         if (pooling, layer) not in self._graphs:
-            signature = [tf.TensorSpec((None, None), tf.int32)]
-            self._graphs[pooling, layer] = tf.function(call, input_signature=signature)
+            self._graphs[pooling, layer] = traced_once(call, [((None, None), "int32")])
         return self._graphs[pooling, layer]
 
     def _pooled(self, states: list[Any]) -> Any:
