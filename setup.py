@@ -43,6 +43,7 @@ TEST = [
     "types-tqdm",
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    "jax[cpu]>=0.4.30",  # the encoder and the head run on it as well
 ]
 
 setup(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
     from intent_bert.model.saved import load_model
+    from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "params_from_pretrained_ckpt": "bert",
     "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
+    "BucketedBatches": "training.bucketed_batches",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison",
     "Evaluation": "evaluation.metrics",
@@ -82,6 +84,7 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "BucketedBatches",
     "CheckpointError",
     "CompareConfig",
     "Comparison",

@@ -248,13 +248,15 @@ class TrainingConfig(Architecture, DataSettings):
 class CompareConfig(DataSettings):
     """Every setting of a comparison of methods."""
 
-    methods: str = _setting("ladder", "which methods, separated by commas; the groups ladder and all hold several")
+    methods: str = _setting("default", "which methods, separated by commas; the groups default and all hold several")
     sizes: str = _setting("all", "sentences per intent to train on, separated by commas, such as 10,50,200,all")
     folds: int = _setting(0, "judge by cross-validation over train with this many folds (0: on the test table)")
     test_split: float = _setting(0.2, "share of train held out when there is no test table")
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    max_seq_len: int = _setting(60, "longer sentences are cut to this many tokens")
+    max_seq_len: int | None = _setting(
+        None, "longer sentences are cut to this many tokens (default: 60, or the checkpoint's positions if fewer)"
+    )
     epochs: int | None = _setting(None, "for the methods that train BERT (default: as intent-bert train has it)")
     class_weight: str | Mapping[Any, float] | None = _setting(None, "balanced: rare intents count as the others")
     word_vectors: str | None = _setting(None, "pretrained vectors for word2vec-svm (default: trained on the sentences)")

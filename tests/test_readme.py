@@ -40,7 +40,7 @@ def small_world(
         'fetch("all-MiniLM-L6-v2")': f"Path({str(tiny_checkpoint)!r})",
         'data="sample",': f'data="sample", checkpoint={str(tiny_checkpoint)!r}, max_seq_len=48,',
         "max_seq_len=128": "max_seq_len=48",
-        "BertTransformer()": f"BertTransformer({str(tiny_checkpoint)!r}, max_length=48)",
+        "BertTransformer()": f"BertTransformer({str(tiny_checkpoint)!r}, max_seq_len=48)",
         "IntentClassifier(epochs=3)": f"IntentClassifier({str(tiny_checkpoint)!r}, epochs=1, max_seq_len=48)",
     }
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from intent_bert.config import CHOICES, INTENT, RECIPES, TEXT, CompareConfig, DataSettings, TrainingConfig
 from intent_bert.errors import DataError, IntentBertError, SettingsError
-from intent_bert.estimators.baselines import LADDER, RIVALS
+from intent_bert.estimators.baselines import DEFAULT_METHODS, METHODS
 from intent_bert.version import __version__
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = _command(commands, "compare", "set methods against each other on a table", _run_compare)
     _add_settings(command, CompareConfig)
     command.epilog = (
-        f"Methods: {', '.join(RIVALS)}, and last-N for any number of layers; ladder is {', '.join(LADDER)}."
+        f"Methods: {', '.join(METHODS)}, and last-N for any number of layers; default is {', '.join(DEFAULT_METHODS)}."
     )
 
     add_predict_arguments(_command(commands, "predict", "the intents of sentences", run_predict))
@@ -240,7 +240,7 @@ def _run_compare(options: argparse.Namespace) -> None:
     result = compare(config)
     print(result.report())
     print(f"\n{' '.join(result.advice)}\n")
-    print(f"tables and pictures  {result.folder}")
+    print(f"tables and plots  {result.folder}")
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
@@ -262,8 +262,7 @@ def _run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_probabilities(texts, list(table[INTENT]), np.concatenate(parts), predictor.classes)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
-        _import_tensorflow_quietly()
-        from intent_bert.training.run import write_reports
+        from intent_bert.evaluation.reports import write_reports
 
         try:
             write_reports(output, result, Path(options.file).name)
@@ -448,7 +447,7 @@ def _run_datasets(options: argparse.Namespace) -> None:
         return
     import pandas as pd
 
-    from intent_bert.evaluation.plots import intent_counts_figure, save_figure
+    from intent_bert.evaluation.plots import intent_counts_plot, save_plot
 
     splits = datasets.load(options.name, options.text_column, options.label_column)
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -457,7 +456,7 @@ def _run_datasets(options: argparse.Namespace) -> None:
     print(counts.sort_index().to_string())
     if options.plot:
         try:
-            save_figure(intent_counts_figure(tables), options.plot)
+            save_plot(intent_counts_plot(tables), options.plot)
         except (OSError, ValueError) as error:
             raise SettingsError(f"can't draw into {options.plot}: {str(error).splitlines()[0]}") from None
         logger.info("drawn in %s", options.plot)

@@ -547,7 +547,7 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("intent_bert.training.run.save_figure", full)
+    monkeypatch.setattr("intent_bert.evaluation.reports.save_plot", full)
     options = dict(zip(GOOD[::2], GOOD[1::2], strict=True)) | {"--output-dir": "model"}
     result = run(capsys, *TRAIN, *(part for option in options.items() for part in option))
     assert result[0] == 2

@@ -66,11 +66,11 @@ def test_the_folder_holds_what_the_design_promises(trained):
     history = pd.read_csv(trained.folder / "history.csv", index_col="epoch")
     pd.testing.assert_frame_equal(history, trained.history)
     assert set(history.columns) == {"loss", "accuracy", "macro_f1", "val_loss", "val_accuracy", "val_macro_f1"}
-    confusion = pd.read_csv(trained.folder / "confusion_matrix.csv", index_col="truth")
+    confusion = pd.read_csv(trained.folder / "confusion_matrix.csv", index_col="label")
     assert confusion.to_numpy().tolist() == trained.evaluations["test"].confusion.tolist()
     assert (trained.folder / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     mistakes = pd.read_csv(trained.folder / "mistakes.csv")
-    assert list(mistakes.columns) == ["text", "truth", "answer", "confidence", "runner_up"]
+    assert list(mistakes.columns) == ["text", "label", "prediction", "confidence", "runner_up"]
     assert len(mistakes) == round(15 * (1 - metrics["test"]["accuracy"]))
 
 
@@ -362,7 +362,7 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
     assert {label: each["support"] for label, each in figures["per_intent"].items()} == {
         str(label): 3 for label in labels
     }
-    confusion = pd.read_csv(tmp_path / "report" / "confusion_matrix.csv", index_col="truth")
+    confusion = pd.read_csv(tmp_path / "report" / "confusion_matrix.csv", index_col="label")
     assert confusion.shape == (len(labels), len(labels))
     assert confusion.to_numpy().sum() == len(rows)
 
