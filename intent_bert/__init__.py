@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     )
     from intent_bert.estimators.bert_features import BertTransformer
     from intent_bert.estimators.classifier import IntentClassifier
-    from intent_bert.estimators.comparison import Comparison, compare
+    from intent_bert.estimators.comparison import compare
+    from intent_bert.estimators.comparison_result import Comparison
     from intent_bert.estimators.word_vectors import WordVectorTransformer
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.exports import export_model
@@ -56,7 +57,7 @@ _HOMES = {
     "BertTransformer": "estimators.bert_features",
     "BucketedBatches": "training.bucketed_batches",
     "CompareConfig": "config",
-    "Comparison": "estimators.comparison",
+    "Comparison": "estimators.comparison_result",
     "Evaluation": "evaluation.metrics",
     "IntentBertError": "errors",
     "CheckpointError": "errors",

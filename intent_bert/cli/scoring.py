@@ -65,9 +65,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     texts, parts = list(table[TEXT]), []
     with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
         for batch in _batches(texts, 512):
-            parts.append(predictor.predict_proba(batch))
+            parts.append(predictor.predictions(batch))
             bar.update(len(batch))
-    result = evaluate_probabilities(texts, list(table[INTENT]), np.concatenate(parts), predictor.classes)
+    probabilities, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
+    result = evaluate_probabilities(texts, list(table[INTENT]), probabilities, predictor.classes, numbers)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
         _write_reports(output, result, Path(options.file).name)

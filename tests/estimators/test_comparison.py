@@ -17,7 +17,7 @@ from intent_bert.config import CompareConfig
 from intent_bert.data.splits import split_off
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, DiskError, IntentBertError, SettingsError
-from intent_bert.estimators import baselines, comparison, shared_encoder
+from intent_bert.estimators import baselines, comparison_result, shared_encoder
 from intent_bert.estimators.baselines import Method
 from intent_bert.estimators.comparison import compare
 from intent_bert.evaluation.significance import mcnemar
@@ -162,7 +162,7 @@ def test_an_interrupted_comparison_goes_on(config, ran):
 KILLED = """
 import os, signal, sys
 from intent_bert import CompareConfig, compare
-from intent_bert.estimators import comparison
+from intent_bert.estimators import comparison, comparison_result
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -171,7 +171,7 @@ keep = comparison.Outcomes.keep
 if sys.argv[1] == "after the first method":
     comparison.Outcomes.keep = lambda *arguments: (keep(*arguments), kill())
 else:
-    comparison.save_plot = kill
+    comparison_result.save_plot = kill
 compare(CompareConfig(train_file=sys.argv[2], test_file=sys.argv[3], methods=sys.argv[4], output_dir=sys.argv[5]))
 """
 
@@ -367,7 +367,7 @@ def test_a_disk_that_is_full_keeps_what_is_done(config, ran, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(comparison, "save_plot", full)
+        patched.setattr(comparison_result, "save_plot", full)
         with pytest.raises(DiskError, match=r"can't write .*out: No space left on device; nothing was changed"):
             compare(config(methods="majority"))
     ran.clear()

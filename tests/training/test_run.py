@@ -107,7 +107,7 @@ def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_i
     assert first.evaluations["validation"].rows == 23
     assert first.evaluations["test"].unknown_labels == {"sport": 2}
     assert json.loads((output / "metrics.json").read_text())["test"]["unknown_labels"] == {"sport": 2}
-    assert "because training never had them: sport" in (output / "README.md").read_text()
+    assert "because training never had them: `sport`" in (output / "README.md").read_text()
     assert "test has labels that train never had, counted as mistakes: sport (2)" in caplog.text
     assert json.loads((output / "labels.json").read_text()) == ["music", "table", "weather"]
     (output / "notes.txt").write_text("mine")
