@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 
 from intent_bert.errors import IntentBertError, reason
+from intent_bert.files.atomic import is_full
 
 logger = logging.getLogger("intent_bert")
 
@@ -33,10 +34,10 @@ def run_as_command(run: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
         _give_up_stdout()
     except OSError as error:
-        if _stdout_works():
+        if not is_full(error):
             raise
         _give_up_stdout()
-        print(f"intent-bert: can't write to stdout: {reason(error)}", file=sys.stderr)
+        print(f"intent-bert: can't write {error.filename or 'to stdout'}: {reason(error)}", file=sys.stderr)
         return 2
     finally:
         logger.removeHandler(handler)
@@ -44,17 +45,8 @@ def run_as_command(run: Callable[[], None]) -> int:
     return 0
 
 
-def _stdout_works() -> bool:
-    """Whether what a failed write has left in the buffer can be written now; on a full disk it can't."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return False
-    return True
-
-
 def _give_up_stdout() -> None:
-    """Send what comes, Python's own flush at the end among it, nowhere."""
+    """Send what comes nowhere, Python's own flush at the end among it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
