@@ -446,15 +446,12 @@ def _run_datasets(options: argparse.Namespace) -> None:
             print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         logger.info("kept in %s (INTENT_BERT_DATA moves it)", data_folder())
         return
-    import pandas as pd
-
     from intent_bert.evaluation.plots import intent_counts_figure, save_figure
 
     splits = datasets.load(options.name, options.text_column, options.label_column)
+    print(datasets.intent_counts(splits).to_string())
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     tables = {name: table for name, table in named.items() if table is not None}
-    counts = pd.DataFrame({name: table[INTENT].value_counts() for name, table in tables.items()}).fillna(0).astype(int)
-    print(counts.sort_index().to_string())
     if options.plot:
         try:
             save_figure(intent_counts_figure(tables), options.plot)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intent_bert.config import DataSettings
+from intent_bert.config import INTENT, DataSettings
 from intent_bert.errors import DataError, DownloadError, SettingsError, nearest
 from intent_bert.files.atomic import atomic_folder
 from intent_bert.files.cache import data_folder
@@ -141,6 +141,23 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
     assert tables["train"] is not None
     check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def intent_counts(splits: Splits) -> "DataFrame":
+    """How many texts each intent has: a row an intent (as text, in the order of the classes), a column a table.
+
+    Raises:
+        DataError: the labels of a table are of several types.
+    """
+    import pandas as pd
+
+    from intent_bert.data.labels import classes_of
+
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    labels = {name: table[INTENT] for name, table in named.items() if table is not None}
+    intents = {str(label): None for column in labels.values() for label in classes_of(column)}
+    counts = {name: column.astype(str).value_counts() for name, column in labels.items()}
+    return pd.DataFrame(counts, index=list(intents)).fillna(0).astype(int)
 
 
 def split_files(folder: Path) -> dict[str, Path]:

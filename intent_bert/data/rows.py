@@ -56,7 +56,7 @@ class RowReader:
 
     Attributes:
         columns: the names of the file's columns, known before a row is read; a name that stands twice gets a number.
-            Of JSON lines: all that stand in the first 128 KB; a row further on may hold others.
+            Of JSON lines: all that stand in the first 64 KB; a row further on may hold others.
         position, size: how many bytes have been read, and how many there are.
         skipped: the numbers of the rows that the last iteration left out.
 
@@ -315,10 +315,11 @@ class _Separated:
     def _quote_problem(self, number: int, error: str, lines: int) -> str:
         row = f", row {number}"
         if "field limit" in error:
-            return f"{row} has a cell of more than {LONGEST_CELL:,} characters, or a quote that is never closed"
+            found = f"a cell of more than {LONGEST_CELL:,} characters, or a quote that is never closed"
+            return f"{row} has {found}; cut or close it"
         if "new-line character" in error:
             return (
-                f"{row} holds a bare carriage return outside quotes; quote the cell, or end each line with a line feed"
+                f"{row} holds a bare carriage return outside quotes; quote the cell, or end the lines with line feeds"
             )
         if "unexpected end" in error:
             return f"{row}: the quote that opens here is never closed; close it, or double it"

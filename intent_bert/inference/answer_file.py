@@ -100,13 +100,13 @@ def score_file(
                 run.keep(stream, content, done, digest.hexdigest())
                 bar.set_postfix_str(f"{done.rows:,} sentences", refresh=False)
                 bar.update(rows.position - bar.n)
+            if problem is not None and not done.rows:
+                run.partial.unlink()
+                raise problem
             if problem is not None:
                 raise DataError(f"{problem} ({done.rows:,} answers are kept: mend the row and go on with --resume)")
             if len(chunk) < CHUNK:
                 break
-    if not done.rows:
-        run.partial.unlink()
-        raise DataError(f"{rows.path} holds no sentence: expected at least one row")
     run.finish()
     return done.rows
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.errors import DataError, DiskError, SettingsError
 
 WITH_LINE_FEED = 'text,intent\n"play\na song",music\n"a ""quoted"" word, here",talk\n'
 
@@ -115,13 +115,21 @@ def test_without_a_label_column_only_texts_are_read(tmp_path):
         ("a.jsonl", "\n", "{} is empty: expected one JSON object a line"),
         ("a.csv", "text,intent\na,x\n  ,y\n", "{}, row 3, column 'text': the text is empty; fill it in or delete"),
         ("a.csv", "text,intent\na,x\n\nb, \n", "{}, row 4, column 'intent': the label is empty; fill it in or"),
-        ("a.csv", "text,intent\na,x\nb\n", "{}, row 3, column 'intent': the label is empty"),
+        ("a.csv", "text,intent\na,x\nb\n", "{}, row 3 has 1 field, the header has 2; fill in the missing ones"),
         ("a.csv", '"text",intent\n"a\nb",x\nc,\n', "{}, row 3, column 'intent': the label is empty"),
-        ("a.csv", "text,intent\nplay it, please,x\n", "{} is not a table: row 2 has 3 fields, the header has 2; quote"),
-        ("a.csv", 'text,intent\n"a\nb",x\nc,d,e\n', "{} is not a table: row 3 has 3 fields, the header has 2; quote"),
-        ("a.csv", 'text,intent\na,x\n"b,y\nc,z\n', "{} is not a table: the quote that opens in row 3 is never closed"),
+        ("a.csv", "text,intent\nplay it, please,x\n", "{}, row 2 has 3 fields, the header has 2; quote"),
+        ("a.csv", 'text,intent\n"a\nb",x\nc,d,e\n', "{}, row 3 has 3 fields, the header has 2; quote"),
+        (
+            "a.csv",
+            'text,intent\na,x\n"b,y\nc,z\n',
+            "{}, row 3: the quote that opens here is never closed; close",
+        ),
         ("a.csv", "text,text,intent\na,b,c\n", "{} has several columns 'text': give each a name of its own"),
-        ("a.csv", b"text,intent\na,x\nGr\xfc\xdfe,y\n", "{}, line 3: byte 0xFC is not UTF-8; save the file as UTF-8"),
+        (
+            "a.csv",
+            b"text,intent\na,x\nGr\xfc\xdfe,y\n",
+            "{}, row 3, column 'text': byte 0xFC is not UTF-8; save",
+        ),
         ("a.csv", "text,intent\n".encode("utf-16"), "{} is UTF-16; save the file as UTF-8"),
         ("a.csv", b"text;intent\nplay;Music\n", "{}: the columns are separated by ';', expected ','; save it so"),
         ("a.tsv", b"text,intent\nplay,Music\n", "{}: the columns are separated by ',', expected '\\t'; save it so"),
@@ -150,13 +158,16 @@ def test_a_bad_file_is_refused_with_file_row_and_advice(tmp_path, name, content,
 def test_a_file_that_is_not_there_a_folder_and_one_that_cannot_be_read(tmp_path, monkeypatch):
     assert message_of(tmp_path / "no.csv") == f"no such file: {tmp_path / 'no.csv'}"
     assert message_of(tmp_path).startswith(f"expected a file, but {tmp_path} is a folder")
+    assert message_of(tmp_path / f"{'a' * 300}.csv").endswith("(File name too long)")
     path = write(tmp_path, "a.csv", "text,intent\na,b\n")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert message_of(path) == f"can't read {path}: Permission denied"
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DiskError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"can't read {path}: Permission denied"
 
 
 def test_other_sources_are_refused():
