@@ -4,6 +4,7 @@ import pytest
 
 import intent_bert
 from intent_bert import IntentBertError, errors
+from intent_bert.errors import nearest
 
 MISTAKES = ("SettingsError", "DataError", "CheckpointError", "ModelFolderError")
 SYSTEM = ("DownloadError", "DiskError")
@@ -30,3 +31,15 @@ def test_network_and_disk_are_os_errors(name):
     assert issubclass(kind, OSError)
     assert not issubclass(kind, ValueError)
     assert str(kind("the disk is full: free some space")) == "the disk is full: free some space"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("snip", "snips"), ("SNIPS", "snips"), ("simple", "sample"), ("tutorial", "snips-tutorial"), ("sample", "sample")],
+)
+def test_nearest(name: str, expected: str) -> None:
+    assert nearest(name, ["sample", "snips", "snips-tutorial"]) == expected
+
+
+def test_nearest_of_nothing_is_nothing() -> None:
+    assert nearest("snips", []) == ""

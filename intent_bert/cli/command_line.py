@@ -289,7 +289,7 @@ def run_predict(options: argparse.Namespace) -> None:
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the answers to --input FILE: give that too")
     from intent_bert.data.rows import RowReader
-    from intent_bert.inference.answer_file import as_json, score_file
+    from intent_bert.inference.prediction_file import as_json, predict_file
 
     rows, column, texts = None, options.text_column, options.texts or _lines(sys.stdin)
     if options.input:
@@ -301,11 +301,11 @@ def run_predict(options: argparse.Namespace) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     predictor = _load_predictor(options)
     if rows is not None and options.output:
-        number = score_file(
-            predictor, rows, Path(options.output), text_column=column, top_k=options.top_k, resume=options.resume
+        number = predict_file(
+            predictor, rows, options.output, text_column=column, top_k=options.top_k, resume=options.resume
         )
         _tell_of_skipped(rows)
-        logger.info("%s answers in %s", f"{number:,}", options.output)
+        logger.info("%s predictions in %s", f"{number:,}", options.output)
         return
     interactive = not options.texts and not options.input and sys.stdin.isatty()
     if interactive:

@@ -15,7 +15,7 @@ import numpy as np
 
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, KerasEngine, OnnxEngine, choose_engine
-from intent_bert.model.folder import ModelFolder
+from intent_bert.model.folder import CONFIG_FILE, ModelFolder
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
@@ -43,6 +43,7 @@ class IntentPredictor:
         engine: what computes the answers: "onnx", "onnx-int8" or "keras".
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
+        fingerprint: the sha256 of the folder's ``config.json``, which names those of its files.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class IntentPredictor:
         self.classes, self.max_seq_len, self.tokenizer = artifact.classes, artifact.max_seq_len, artifact.tokenizer
         self._engine = engine or KerasEngine(cast("Artifact", artifact).model, batch_size)
         self.engine = self._engine.name
+        self.fingerprint = ""
         self._told_of_cut = False
 
     @classmethod
@@ -73,8 +75,11 @@ class IntentPredictor:
         if name == KERAS:
             from intent_bert.model.saved import load_artifact
 
-            return cls(load_artifact(folder), batch_size)
-        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+            predictor = cls(load_artifact(folder), batch_size)
+        else:
+            predictor = cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+        predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
+        return predictor
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...

@@ -16,14 +16,9 @@ every file that an answer needs must have the sha256 that ``config.json`` names.
 """
 
 import contextlib
-import ctypes
-import errno
 import hashlib
 import json
-import os
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from os import PathLike
@@ -31,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
-from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError, nearest, reason
+from intent_bert.errors import DiskError, IntentBertError, ModelFolderError, SettingsError, nearest, reason
+from intent_bert.files.atomic import atomic_folder, check_writable, link_tree
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
@@ -76,6 +72,7 @@ def check_name(exported: str) -> str:
 
 
 _EXPORTS = (*FORMATS.values(), *QUANTIZED.values())
+_OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # which put them into every folder that they show
 _OWN_ENTRIES = {CONFIG_FILE, *LOADED_FILES, *_READ_FILES, *_EXPORTS, *map(check_name, _EXPORTS)}
 
 
@@ -205,61 +202,83 @@ def files_in(path: Path) -> list[str]:
     return sorted(each.relative_to(path.parent).as_posix() for each in path.rglob("*") if each.is_file())
 
 
-def check_output_folder(folder: str | PathLike, needed_bytes: int = 0) -> Path:
+def check_output_folder(folder: str | PathLike, needed_bytes: int = 0, log_dir: str | PathLike | None = None) -> Path:
     """Make sure that a model folder can be written here, before anything slow starts; leaves nothing behind.
 
+    Args:
+        folder: where the model is to be written.
+        needed_bytes: disk space that must be free there.
+        log_dir: where the run will write its logs; they may lie in the folder, if no part of the model is called so.
+
     Raises:
-        ModelFolderError: it is a file, a folder with other things in it, not writable, or short of space.
+        ModelFolderError: it is a file, or a folder with other things in it.
+        DiskError: it can't be written, or is short of space.
+        SettingsError: the logs would stand in the model's way.
     """
-    target = Path(folder).resolve()
-    if target.exists() and not target.is_dir():
-        raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
-    if target.is_mount():
-        raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
-    if target.is_dir():
-        others = sorted(entry.name for entry in target.iterdir() if entry.name not in (LOG_FOLDER, UNFINISHED))
-        if others and not is_model_folder(target):
+    target = _possible_place(folder)
+    logs = _entry_of(log_dir, target) if log_dir is not None else None
+    if target.is_dir() and not (is_model_folder(target) or (target / UNFINISHED).is_dir()):
+        others = sorted({entry.name for entry in target.iterdir()} - {LOG_FOLDER, logs, *_OF_FILE_MANAGERS})
+        if others:
             raise ModelFolderError(
                 f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
             )
-    existing = next(parent for parent in target.parents if parent.exists())
-    try:
-        for place in (existing, target) if target.is_dir() else (existing,):
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place):
-                free = shutil.disk_usage(place).free
-    except OSError as error:
-        raise ModelFolderError(f"can't write to {target.parent}: {reason(error)}") from None
+    check_writable(target)
+    free = shutil.disk_usage(next(parent for parent in target.parents if parent.exists())).free
     if free < needed_bytes:
-        raise ModelFolderError(
+        raise DiskError(
             f"not enough disk space at {target.parent}: the model needs about {needed_bytes / 1e6:.0f} MB, "
             f"{free / 1e6:.0f} MB are free"
         )
     return target
 
 
+def _possible_place(folder: str | PathLike) -> Path:
+    target = Path(folder).resolve()
+    if target.exists() and not target.is_dir():
+        raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
+    if target.is_mount():
+        raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
+    return target
+
+
+def _entry_of(log_dir: str | PathLike, target: Path) -> str | None:
+    """The entry of the folder that holds the logs, if they lie in it."""
+    logs = Path(log_dir).resolve()
+    if not logs.is_relative_to(target):
+        return None
+    entry = next(iter(logs.relative_to(target).parts), "")
+    if entry in ("", UNFINISHED, *_OWN_ENTRIES):
+        raise SettingsError(
+            f"log_dir can't be {log_dir}, where the model itself goes: name another folder, such as "
+            f"{target / LOG_FOLDER}"
+        )
+    return entry
+
+
 @contextlib.contextmanager
-def replacement(folder: str | PathLike) -> Iterator[Path]:
+def replacement(folder: str | PathLike, *, checked: bool = False) -> Iterator[Path]:
     """A new folder to fill, which takes the place of ``folder`` when the block ends well.
 
+    What stands there besides a model, such as logs, stays there. ``checked`` says that ``check_output_folder`` was
+    asked before the work began: what other things have come meanwhile stay too.
+
     Raises:
-        ModelFolderError: the place holds something else, or can't be written, or the disk is full. What stood there
-            before still stands there.
+        ModelFolderError: the place holds something else.
+        DiskError: it can't be written, or the disk is full. What stood there before still stands there.
     """
-    target = check_output_folder(folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
-    except OSError as error:
-        raise ModelFolderError(f"can't write to {target.parent}: {reason(error)}") from error
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        _swap_in(temporary, target)
-    except (OSError, RuntimeError) as error:  # h5py raises both
-        raise ModelFolderError(f"can't write {target}: {reason(error)}; nothing was changed there") from error
-    finally:
-        if temporary.is_dir() and not _other_entries(temporary):  # else: what a failed move has left there
-            shutil.rmtree(temporary, ignore_errors=True)
+    target = _possible_place(folder) if checked else check_output_folder(folder)
+    if target.is_dir() and not is_model_folder(target):
+        in_the_way = sorted(entry.name for entry in target.iterdir() if not _is_foreign(entry.name))
+        if in_the_way:
+            raise ModelFolderError(
+                f"won't write the model to {target}: it holds {in_the_way[0]}, which is not the model's; move it away"
+            )
+    with atomic_folder(target, replace=True, keep=_is_foreign) as work:
+        try:
+            yield work
+        except RuntimeError as error:  # h5py raises it beside OSError
+            raise OSError(reason(error)) from error
 
 
 def link_own_files(folder: Path, new: Path, but: Iterable[str]) -> None:
@@ -268,51 +287,10 @@ def link_own_files(folder: Path, new: Path, but: Iterable[str]) -> None:
     They are the same files, not to be written to, or copies where the disk has no links.
     """
     for entry in folder.iterdir():
-        if entry.name not in _OWN_ENTRIES.difference(but):
-            continue
-        if entry.is_dir():
-            shutil.copytree(entry, new / entry.name, copy_function=_link)
-        else:
-            _link(entry, new / entry.name)
+        if entry.name in _OWN_ENTRIES.difference(but):
+            link_tree(entry, new / entry.name)
 
 
-def _link(source: str | Path, destination: str | Path) -> None:
-    try:
-        os.link(source, destination)
-    except OSError:
-        shutil.copy2(source, destination)
-
-
-def _swap_in(new: Path, target: Path) -> None:
-    """Put the folder ``new`` in the place of ``target``; ``new`` is left with the old files, if there were any."""
-    if not target.exists():
-        new.rename(target)
-        return
-    _exchange(new, target)
-    for entry in _other_entries(new):
-        shutil.move(entry, target / entry.name)
-
-
-def _other_entries(folder: Path) -> list[Path]:
-    """What stands in a model folder without being part of it: logs, and things of the user's."""
-    return [entry for entry in folder.iterdir() if entry.name not in _OWN_ENTRIES]
-
-
-def _exchange(first: Path, second: Path) -> None:
-    """Exchange two folders: in one step where Linux offers it, else in two renames."""
-    if sys.platform == "linux":
-        renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-        if renameat2 is not None:
-            at_cwd, exchange = -100, 2
-            if renameat2(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), exchange) == 0:
-                return
-            if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))
-    aside = second.with_name(f"{first.name}.old")
-    second.rename(aside)
-    try:
-        first.rename(second)
-    except OSError:
-        aside.rename(second)
-        raise
-    aside.rename(first)
+def _is_foreign(name: str) -> bool:
+    """Whether an entry of a model folder is no part of it: logs, and things of the user's."""
+    return name not in _OWN_ENTRIES

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from conftest import tiny_vocab
 
-from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.errors import DiskError, ModelFolderError, SettingsError
+from intent_bert.files import atomic
+from intent_bert.files.atomic import is_full
 from intent_bert.model import folder as folders
 from intent_bert.model.folder import ModelFolder, check_output_folder, exported_name, replacement
 
@@ -173,10 +175,16 @@ def test_a_new_folder_replaces_the_old_one_and_its_exports_but_nothing_else(save
     assert oct(saved.stat().st_mode)[-3:] == "755"
 
 
+def no_links(*_: Any, **__: Any) -> None:
+    raise OSError(1, "Operation not permitted")
+
+
 @pytest.mark.parametrize("linked", [True, False], ids=["links", "a disk without links"])
 def test_own_files_move_into_a_new_folder_without_being_written_to(saved, tmp_path, monkeypatch, linked):
     if not linked:
-        monkeypatch.setattr(folders.os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "Operation not permitted")))
+        monkeypatch.setattr(
+            atomic.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(1, "Operation not permitted"))
+        )
     before = contents(saved)
     (saved / "notes.txt").write_text("mine")
     new = tmp_path / "new"
@@ -197,8 +205,8 @@ def test_own_files_move_into_a_new_folder_without_being_written_to(saved, tmp_pa
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (OSError(28, "No space left on device"), ModelFolderError),
-        (RuntimeError("No space left on device"), ModelFolderError),
+        (OSError(28, "No space left on device"), DiskError),
+        (RuntimeError("No space left on device"), DiskError),
         (KeyboardInterrupt(), KeyboardInterrupt),
         (SettingsError("not so"), SettingsError),
     ],
@@ -209,12 +217,16 @@ def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(saved, error,
         fill(work, ["x", "y"])
         raise error
     assert contents(saved.parent) == before
-    if kind is ModelFolderError:
-        assert str(caught.value) == f"can't write {saved}: No space left on device; nothing was changed there"
+    if kind is DiskError:
+        assert is_full(caught.value)
+        assert str(caught.value) == (
+            f"can't write {saved}: No space left on device; nothing was changed: free some space, or choose another "
+            "place"
+        )
 
 
 def test_swapping_works_without_the_linux_call_too(saved, monkeypatch):
-    monkeypatch.setattr(folders.sys, "platform", "darwin")
+    monkeypatch.setattr(atomic.sys, "platform", "darwin")
     (saved / "logs").mkdir()
     with replacement(saved) as work:
         fill(work, ["x", "y"])
@@ -236,7 +248,6 @@ def test_other_things_are_never_overwritten(tmp_path):
         ("file", f"can't write the model to {tmp_path}/file: it is a file; name a folder"),
         ("folder", f"won't write the model to {folder}: it holds other things (a, b, c); name a new folder"),
         ("other", f"won't write the model to {tmp_path}/other: it holds other things (config.json); name a new folder"),
-        ("file/deep/model", f"can't write to {tmp_path}/file/deep: Not a directory"),
     ):
         with pytest.raises(ModelFolderError) as caught, replacement(tmp_path / place):
             pytest.fail("the block began")
@@ -244,18 +255,61 @@ def test_other_things_are_never_overwritten(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_checking_a_place_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_what_came_while_a_run_was_at_work_stays_beside_its_model(tmp_path):
+    folder = check_output_folder(tmp_path / "model")
+    with replacement(folder, checked=True) as work:
+        fill(work, ["x"])
+        folder.mkdir()
+        (folder / ".DS_Store").write_text("of a file manager")
+        (folder / "notes.txt").write_text("mine")
+    assert ModelFolder(folder).classes == ["x"]
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_stands_in_the_way_of_a_model_is_not_taken_for_one(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "README.md").write_text("mine")
+    with pytest.raises(ModelFolderError) as caught, replacement(tmp_path / "model", checked=True):
+        pytest.fail("the block began")
+    assert str(caught.value) == (
+        f"won't write the model to {tmp_path}/model: it holds README.md, which is not the model's; move it away"
+    )
+    assert contents(tmp_path) == {"model/README.md": b"mine"}
+
+
+def test_a_folder_that_a_run_or_a_file_manager_has_begun_is_free(tmp_path):
+    for name in ("one", "two", "three"):
+        (tmp_path / name / "logs").mkdir(parents=True)
+        (tmp_path / name / ".DS_Store").touch()
+    (tmp_path / "two" / "tensorboard" / "run").mkdir(parents=True)
+    (tmp_path / "three" / "unfinished").mkdir()
+    (tmp_path / "three" / "notes.txt").touch()  # came while the run that was killed was at work
+    check_output_folder(tmp_path / "one")
+    check_output_folder(tmp_path / "three")
+    check_output_folder(tmp_path / "two", log_dir=tmp_path / "two" / "tensorboard")
+    with pytest.raises(ModelFolderError, match=r"it holds other things \(tensorboard\); name a new folder"):
+        check_output_folder(tmp_path / "two")
+
+
+@pytest.mark.parametrize("name", ["", "unfinished", "savedmodel/logs", "config.json"])
+def test_logs_in_the_way_of_the_model_are_refused_at_the_start(tmp_path, name):
+    target = tmp_path / "model"
+    with pytest.raises(SettingsError) as caught:
+        check_output_folder(target, log_dir=target / name)
+    assert str(caught.value) == (
+        f"log_dir can't be {target / name}, where the model itself goes: name another folder, such as {target}/logs"
+    )
+
+
+def test_checking_a_place_leaves_nothing_behind(tmp_path):
     assert check_output_folder(tmp_path / "new" / "model") == tmp_path / "new" / "model"
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ModelFolderError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
+    with pytest.raises(DiskError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
         check_output_folder(tmp_path / "model", needed_bytes=10**15)
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(folders.tempfile, "TemporaryDirectory", refuse)
-    with pytest.raises(ModelFolderError, match=f"^can't write to {tmp_path}: Permission denied$"):
-        check_output_folder(tmp_path / "model")
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match=r"can't write .*/file/deep/model: Not a directory"):
+        check_output_folder(tmp_path / "file" / "deep" / "model")
 
 
 def test_a_mounted_disk_or_the_root_is_refused_before_anything_slow(tmp_path, monkeypatch):
