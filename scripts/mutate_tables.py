@@ -68,7 +68,7 @@ def as_bytes(rows: Rows, kind: str) -> bytes:
         cells = {column: [row.get(column) for row in rows] for column in columns}
         try:
             table = pyarrow.table(cells)
-        except (pyarrow.ArrowException, ValueError):  # a column of several types, half a character
+        except (pyarrow.ArrowException, ValueError, OverflowError):  # a column of several types, half a character
             table = pyarrow.table({column: list(map(repr, values)) for column, values in cells.items()})
         pyarrow.parquet.write_table(table, stream)
         return stream.getvalue()
@@ -281,14 +281,14 @@ def faults_of(outcomes: dict[str, Outcome], work: Path) -> list[str]:
     written = {"split": work / "split", "predict": work / "stopped.csv", "predict, skipping": work / "all.csv"}
     faults += [f"{name}: exit {codes[name]}, and {path.name} is there" for name, path in written.items()
                if path.exists() != (codes[name] == 0)]  # fmt: skip
-    if codes["train"] == 0 and codes["predict"] != 0:
-        faults.append(f"training takes the table, predict does not: {outcomes['predict'][1]}")
-    if codes["predict"] != codes["predict to stdout"]:
-        faults.append(f"predict: exit {codes['predict']} with --output, {codes['predict to stdout']} without")
+    if codes["train"] == 0 != codes["predict to stdout"]:
+        faults.append(f"training takes the table, predict does not: {outcomes['predict to stdout'][1]}")
+    if codes["predict"] == 0 != codes["predict to stdout"]:
+        faults.append(f"predict takes the table with --output, and not without: {outcomes['predict to stdout'][1]}")
     if codes["predict"] == 0 != codes["predict, skipping"]:
         faults.append(f"predict takes the table, with --on-error skip it does not: {outcomes['predict, skipping'][1]}")
     for path in (work / "all.csv", work / "split" / "train.csv"):
-        if path.exists() and not list(RowReader(path)):
+        if path.exists() and outcome_of(lambda path=path: len(list(RowReader(path))))[0] < 1:
             faults.append(f"{path.name} can't be read back")
     return faults
 
@@ -299,10 +299,10 @@ def faults_of_one(name: str, code: int, errors: str) -> Iterable[str]:
         yield f"{name}: exit {code}: {errors[-3000:]}"
     elif code == 2:
         told = [line for line in lines if line.startswith("intent-bert: ")]
-        others = [line for line in lines if not line.startswith(("intent-bert: ", "warning: "))]
+        others = [line for line in lines if not line.startswith(("intent-bert: ", "warning: ")) and "%|" not in line]
         if len(told) != 1 or lines[-1] != told[0] or len(told[0]) > LONGEST_SENTENCE:
             yield f"{name}: not one sentence: {errors[:3000]}"
-        yield from (f"{name}: also says {line!r}" for line in others if "answering" not in line)
+        yield from (f"{name}: also says {line!r}" for line in others if line)
 
 
 def run(model: str, number: int, seed: int, keep: Path | None = None) -> tuple[Counter[str], list[str]]:

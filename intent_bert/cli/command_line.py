@@ -372,8 +372,8 @@ def _run_split(options: argparse.Namespace) -> None:
         raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
     folder = _new_folder(options.output_dir)
     table = read_table(options.file, options.text_column, options.label_column)
-    parts = split_table(table, shares, options.seed)
     check_tables(table)
+    parts = split_table(table, shares, options.seed)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
         for name, part in zip(names, parts, strict=True):

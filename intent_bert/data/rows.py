@@ -28,6 +28,7 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 ON_ERROR = ("stop", "skip")
 LONGEST_CELL = 1 << 24  # characters of a cell in a csv or tsv; the csv module's own limit is 128 KB
 
+_NAMED = 20  # columns in a sentence
 _PARQUET_ROWS = 4096  # that are converted at a time
 _PARQUET_INDEX = re.compile(r"__index_level_\d+__")  # the unnamed index of a DataFrame, no column of its owner's
 
@@ -155,7 +156,8 @@ def require_column(name: str, columns: Iterable[Any], column: str, flag: str) ->
     """Raise DataError unless exactly one of the columns is called so; ``name`` is that of the table."""
     columns = list(columns)
     if column not in columns:
-        there = ", ".join(map(shown_name, columns)) or "none"
+        more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+        there = (", ".join(map(shown_name, columns[:_NAMED])) or "none") + more
         raise DataError(f"{name} has no column {column!r}; it has: {there} (name one with --{flag}-column)")
     if columns.count(column) > 1:
         raise DataError(f"{name} has several columns {column!r}: give each a name of its own")

@@ -87,7 +87,7 @@ def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:
         problem = text_problem(text)
         if problem:
             raise DataError(f"{name}, row {row}, column {column!r}: {problem}")
-    return list(texts)
+    return [str(text) for text in texts]  # numpy's texts, too
 
 
 def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from intent_bert.config import TrainingConfig
+from intent_bert.data.datasets import load, read_tables
+from intent_bert.data.splits import split_table
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, DiskError, SettingsError
 
@@ -181,3 +184,17 @@ def test_other_sources_are_refused():
     assert message_of(frame).startswith("the DataFrame, row two, column 'text': the text is empty")
     with pytest.raises(SettingsError, match="can't both be in the column 'text': name two"):
         read_table(frame, "text", "text")
+
+
+def test_a_path_is_taken_wherever_a_file_or_folder_is_named(tmp_path):
+    write(tmp_path, "train.csv", "text,intent\n" + "".join(f"{n},{'xy'[n % 2]}\n" for n in range(20)))
+    for place in (tmp_path, str(tmp_path)):
+        file = Path(place) / "train.csv" if isinstance(place, Path) else f"{place}/train.csv"
+        assert len(read_tables(TrainingConfig(train_file=file, test_file=file))["test"]) == 20
+        assert len(read_tables(TrainingConfig(data=place))["train"]) == len(load(place).train) == 20
+        assert [len(part) for part in split_table(file, (80, 20))] == [16, 4]
+
+
+def test_a_header_of_very_many_columns_is_cut_in_the_sentence(tmp_path):
+    path = write(tmp_path, "a.csv", ",".join(map(str, range(3000))) + "\n" + "," * 2998 + "x\n")
+    assert message_of(path).endswith("17, 18, 19 and 2980 more (name one with --text-column)")
