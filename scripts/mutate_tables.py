@@ -56,24 +56,49 @@ def good_rows(rng: random.Random) -> Rows:
     return rows
 
 
-def as_bytes(rows: Rows, kind: str) -> bytes:
+def as_bytes(rows: Rows, kind: str, rng: random.Random) -> bytes:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8", "surrogatepass")
     if kind == "parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        stream = io.BytesIO()
-        cells = {column: [row.get(column) for row in rows] for column in columns}
-        try:
-            table = pyarrow.table(cells)
-        except (pyarrow.ArrowException, ValueError, OverflowError):  # a column of several types, half a character
-            table = pyarrow.table({column: list(map(repr, values)) for column, values in cells.items()})
-        pyarrow.parquet.write_table(table, stream)
-        return stream.getvalue()
+        return as_parquet({column: [row.get(column) for row in rows] for column in columns}, rng)
     lines = [columns, *([row.get(column) for column in columns] for row in rows)]
     return csv_text(lines, "\t" if kind == "tsv" else ",").encode("utf-8", "backslashreplace")
+
+
+def as_parquet(cells: dict[str, list], rng: random.Random) -> bytes:
+    """The columns as Parquet, some with a type of its own."""
+    import pyarrow
+    import pyarrow.parquet
+
+    number = pyarrow.int64()
+    types = [
+        pyarrow.large_string(), pyarrow.binary(), pyarrow.float32(), pyarrow.decimal128(20, 3), pyarrow.date32(),
+        pyarrow.timestamp("ns"), pyarrow.timestamp("us", "Europe/Berlin"), pyarrow.duration("ns"), pyarrow.time64("us"),
+        pyarrow.bool_(), pyarrow.null(), pyarrow.list_(number), pyarrow.struct({"a": number}), number,
+        pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), pyarrow.map_(pyarrow.string(), number),
+    ]  # fmt: skip
+    arrays = {}
+    for column, values in cells.items():
+        try:
+            arrays[column] = pyarrow.array(values)
+        except (pyarrow.ArrowException, ValueError, OverflowError):  # values of several types, half a character
+            arrays[column] = pyarrow.array(list(map(ascii, values)))
+        if rng.random() < 0.15:
+            type, odd = (
+                rng.choice(types),
+                pyarrow.array(rng.choices([0, 1, 86_399, 2**62, None], k=len(values)), number),
+            )
+            for made in (arrays[column], odd):
+                try:
+                    arrays[column] = made.cast(type, safe=False)
+                    break
+                except (pyarrow.ArrowException, ValueError):
+                    continue
+    stream = io.BytesIO()
+    settings = {"row_group_size": rng.choice((5, 1000)), "compression": rng.choice(("none", "snappy", "zstd"))}
+    pyarrow.parquet.write_table(pyarrow.table(arrays), stream, use_dictionary=rng.random() < 0.5, **settings)
+    return stream.getvalue()
 
 
 # --- damage to rows ----------------------------------------------------------------------------------------------
@@ -194,6 +219,14 @@ def lines_above(content: bytes, rng: random.Random) -> bytes:
     return rng.choice((b"\n\n", b"\r\n", b",,,\n", b"\xef\xbb\xbf", b"# a comment\n", b" \n", b"sep=,\n")) + content
 
 
+def nest(content: bytes, rng: random.Random) -> bytes:
+    deep = rng.choice((2, 50, 400, 900, 3000, 100_000))
+    opened, closed = rng.choice(((b"[", b"]"), (b'{"a": ', b"}")))
+    key = rng.choice((b'"id": ', b'"day": ', b'"text": ', b'"intent": '))
+    before, found, after = content.partition(key)
+    return before + found + opened * deep + b"1" + closed * deep + b', "more": ' * bool(found) + after
+
+
 def nothing_left(content: bytes, rng: random.Random) -> bytes:
     return rng.choice((b"", b"\n", b"\xef\xbb\xbf", b"\0" * 5000, b'"', b"{}", b"text,intent", b"\r"))
 
@@ -215,6 +248,8 @@ BYTE_DAMAGE = (
     change_encoding,
     change_separator,
     repeat_header,
+    nest,
+    nest,
     lines_above,
     nothing_left,
 )
@@ -227,7 +262,7 @@ def mutation(rng: random.Random) -> tuple[str, bytes, list[str]]:
         for damage in rng.sample(ROW_DAMAGE, rng.choice((1, 1, 2))):
             rows = damage(rows, rng)
             done.append(damage.__name__)
-    content = as_bytes(rows, kind)
+    content = as_bytes(rows, kind, rng)
     if not done or rng.random() < 0.5:
         for damage in rng.sample(BYTE_DAMAGE, rng.choice((1, 1, 2))):
             content = damage(content, rng)
@@ -240,9 +275,9 @@ def mutation(rng: random.Random) -> tuple[str, bytes, list[str]]:
 # --- the commands ------------------------------------------------------------------------------------------------
 
 
-def train_checks(file: Path) -> None:
+def train_checks(file: Path, text_column: str, label_column: str) -> None:
     """What ``train`` does with its tables before the first step."""
-    config = TrainingConfig(train_file=str(file), text_column="text")
+    config = TrainingConfig(train_file=str(file), text_column=text_column, label_column=label_column)
     tables = with_validation(read_tables(config), config)
     config.suited_to(384, len(tables["train"]), len(classes_of(tables["train"]["intent"])))
 
@@ -260,15 +295,20 @@ def outcome_of(command: Callable[[], int]) -> Outcome:
     return code, errors.getvalue()
 
 
-def outcomes_of(file: Path, model: str, work: Path) -> dict[str, Outcome]:
-    """What each command makes of a file; ``work`` is an empty folder."""
-    ask = ["predict", model, "--engine", "onnx", "--input", str(file)]
+def outcomes_of(file: Path, model: str, work: Path, rng: random.Random) -> dict[str, Outcome]:
+    """What each command makes of a file; ``work`` is a folder for what they write."""
+    usual = rng.random() < 0.8
+    text, label = ("text", "intent") if usual else rng.sample(("id", "text", "day", "intent", "more"), 2)
+    suffix, top_k = rng.choice(FORMATS), rng.choice("123")
+    columns = ["--text-column", text, "--label-column", label]
+    ask = ["predict", model, "--engine", "onnx", "--input", str(file), "--text-column", text]
+    skipping = [*ask, "--on-error", "skip", "--top-k", top_k, "--output", str(work / f"all.{suffix}")]
     commands: dict[str, Callable[[], int]] = {
-        "train": lambda: run_as_command(lambda: train_checks(file), tensorflow=False),
-        "split": lambda: intent_bert_main(["split", str(file), str(work / "split")]),
-        "evaluate": lambda: intent_bert_main(["evaluate", model, str(file), "--engine", "onnx"]),
+        "train": lambda: run_as_command(lambda: train_checks(file, text, label), tensorflow=False),
+        "split": lambda: intent_bert_main(["split", str(file), str(work / "split"), *columns]),
+        "evaluate": lambda: intent_bert_main(["evaluate", model, str(file), "--engine", "onnx", *columns]),
         "predict": lambda: intent_bert_main([*ask, "--output", str(work / "stopped.csv")]),
-        "predict, skipping": lambda: intent_bert_main([*ask, "--on-error", "skip", "--output", str(work / "all.csv")]),
+        "predict, skipping": lambda: intent_bert_main(skipping),
         "predict to stdout": lambda: intent_bert_main([*ask, "--json", "--top-k", "2"]),
     }
     return {name: outcome_of(command) for name, command in commands.items()}
@@ -278,16 +318,18 @@ def faults_of(outcomes: dict[str, Outcome], work: Path) -> list[str]:
     """What is wrong with what the commands made of a file."""
     faults = [fault for name, outcome in outcomes.items() for fault in faults_of_one(name, *outcome)]
     codes = {name: code for name, (code, _) in outcomes.items()}
-    written = {"split": work / "split", "predict": work / "stopped.csv", "predict, skipping": work / "all.csv"}
-    faults += [f"{name}: exit {codes[name]}, and {path.name} is there" for name, path in written.items()
-               if path.exists() != (codes[name] == 0)]  # fmt: skip
+    skipping = next((path for path in work.glob("all.*") if path.is_file()), work / "nothing")
+    written = {"split": work / "split", "predict": work / "stopped.csv", "predict, skipping": skipping}
+    for name, path in written.items():
+        if path.exists() != (codes[name] == 0):
+            faults.append(f"{name}: exit {codes[name]}, and {path.name} is {'' if path.exists() else 'not '}there")
     if codes["train"] == 0 != codes["predict to stdout"]:
         faults.append(f"training takes the table, predict does not: {outcomes['predict to stdout'][1]}")
     if codes["predict"] == 0 != codes["predict to stdout"]:
         faults.append(f"predict takes the table with --output, and not without: {outcomes['predict to stdout'][1]}")
     if codes["predict"] == 0 != codes["predict, skipping"]:
         faults.append(f"predict takes the table, with --on-error skip it does not: {outcomes['predict, skipping'][1]}")
-    for path in (work / "all.csv", work / "split" / "train.csv"):
+    for path in (work / "stopped.csv", skipping, work / "split" / "train.csv"):
         if path.exists() and outcome_of(lambda path=path: len(list(RowReader(path))))[0] < 1:
             faults.append(f"{path.name} can't be read back")
     return faults
@@ -318,7 +360,7 @@ def run(model: str, number: int, seed: int, keep: Path | None = None) -> tuple[C
                 work = Path(folder)
                 file = work / f"table.{kind}"
                 file.write_bytes(content)
-                outcomes = outcomes_of(file, model, work)
+                outcomes = outcomes_of(file, model, work, rng)
                 faults = faults_of(outcomes, work)
                 counts.update(f"{name}: exit {code}" for name, (code, _) in outcomes.items())
                 found += [f"mutation {each} ({kind}, {', '.join(done)}): {fault}" for fault in faults]

@@ -86,17 +86,26 @@ class RowReader:
         Raises:
             DataError: there is none, or there are several.
         """
-        require_column(str(self.path), self._names, column, flag)
+        renamed = column in self.columns and column not in self._names
+        if not renamed:
+            require_column(str(self.path), self._names, column, flag)
 
     def select(self, *columns: str) -> None:
         """Read these columns alone from now on."""
         self._wanted = list(columns)
 
     def __iter__(self) -> Iterator[Row]:
-        return self._kept(lambda values: None)
+        return self._kept(None)
 
     def with_text(self, column: str) -> Iterator[Row]:
-        """The rows; one whose cell in ``column`` is no text, or one without anything in it, is a broken row."""
+        """The rows; one whose cell in ``column`` is no text, or one without anything in it, is a broken row.
+
+        Raises:
+            DataError: there is no such column, or several; and as while iterating over the rows.
+        """
+        self.require(column)
+        if self._wanted is not None and column not in self._wanted:
+            self._wanted.append(column)
 
         def problem(values: dict[str, Any]) -> str | None:
             wrong = text_problem(values[column])
@@ -104,13 +113,13 @@ class RowReader:
 
         return self._kept(problem)
 
-    def _kept(self, problem_of: Callable[[dict[str, Any]], str | None]) -> Iterator[Row]:
+    def _kept(self, problem_of: Callable[[dict[str, Any]], str | None] | None) -> Iterator[Row]:
         self.skipped = []
         first: _Broken | None = None
         kept = False
         for row in self._file.rows(self.columns, self._wanted):
             if isinstance(row, Row):
-                problem = problem_of(row.values)
+                problem = problem_of(row.values) if problem_of else None
                 if problem is None:
                     kept = True
                     self.position = self._file.position

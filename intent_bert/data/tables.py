@@ -75,11 +75,13 @@ def _read_file(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     for column, flag in columns.items():
         reader.require(column, flag)
     reader.select(*columns)
-    numbers, cells = [], []
+    numbers: list[int] = []
+    cells: dict[str, list[Any]] = {column: [] for column in columns}
     for number, values in reader:
         numbers.append(number)
-        cells.append(tuple(values.values()))
-    return pd.DataFrame(cells, index=pd.Index(numbers, name="row"), columns=list(columns), dtype=object)
+        for column, value in values.items():
+            cells[column].append(value)
+    return pd.DataFrame(cells, index=pd.Index(numbers, name="row"), dtype=object)
 
 
 def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:

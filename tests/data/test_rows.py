@@ -83,6 +83,10 @@ def test_columns_of_one_name(tmp_path):
     reader = RowReader(path)
     assert reader.columns == ["id", "text", "id (3)", "id (2)", "text (2)", "", " (2)"]
     assert next(iter(reader)).values["id (3)"] == "2"
+    reader.select("id (2)")
+    assert next(reader.with_text("text (2)")).values == {"id (2)": "3", "text (2)": "b"}
+    with pytest.raises(DataError, match=r"has no column 'label'"):
+        reader.with_text("label")
     with pytest.raises(DataError) as caught:
         reader.require("text")
     assert str(caught.value) == f"{path} has several columns 'text': give each a name of its own"
