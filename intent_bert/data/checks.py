@@ -33,7 +33,7 @@ def check_tables(
         DataError: train has one intent only, or another one in each row though a likelier column is there or the
             intents are very many; labels of several types; or ``strict`` and there is a warning.
     """
-    classes = classes_of(train[INTENT])
+    classes = classes_in(train)
     if len(classes) < 2:
         raise DataError(f"{train.attrs.get('source')} has one intent only, {shown(classes[0])}: expected at least two")
     warnings = _too_many_labels(train, len(classes)) + _contradictions(train)
@@ -45,6 +45,18 @@ def check_tables(
     for warning in warnings:
         logger.warning(warning)
     return warnings
+
+
+def classes_in(table: pd.DataFrame) -> list[Label]:
+    """The distinct labels of a table, sorted; what ``classes_of`` refuses is told with the table's name.
+
+    Raises:
+        DataError: labels that can't stand beside each other.
+    """
+    try:
+        return classes_of(table[INTENT])
+    except DataError as error:
+        raise DataError(f"{table.attrs.get('source')}: {error}") from None
 
 
 def _too_many_labels(train: pd.DataFrame, labels: int) -> list[str]:

@@ -148,17 +148,18 @@ def intent_counts(splits: Splits) -> "DataFrame":
     """How many texts each intent has: a row an intent (as text, in the order of the classes), a column a table.
 
     Raises:
-        DataError: the labels of a table are of several types.
+        DataError: the labels of train are of several types.
     """
     import pandas as pd
 
-    from intent_bert.data.labels import classes_of
+    from intent_bert.data.checks import classes_in
 
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    labels = {name: table[INTENT] for name, table in named.items() if table is not None}
-    intents = {str(label): None for column in labels.values() for label in classes_of(column)}
-    counts = {name: column.astype(str).value_counts() for name, column in labels.items()}
-    return pd.DataFrame(counts, index=list(intents)).fillna(0).astype(int)
+    labels = {name: table[INTENT].astype(str) for name, table in named.items() if table is not None}
+    known = [str(label) for label in classes_in(splits.train)]
+    unknown = {label for column in labels.values() for label in column} - set(known)
+    counts = {name: column.value_counts() for name, column in labels.items()}
+    return pd.DataFrame(counts, index=[*known, *sorted(unknown)]).fillna(0).astype(int)
 
 
 def split_files(folder: Path) -> dict[str, Path]:

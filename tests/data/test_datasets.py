@@ -417,5 +417,6 @@ def test_labels_of_several_types_are_no_data_set(tmp_path):
     with pytest.raises(DataError) as caught:
         datasets.intent_counts(load(str(tmp_path)))
     assert str(caught.value) == (
-        "the labels 1 and 'a' and True are of several types: write all labels as text, or all as numbers"
+        f"{tmp_path}/train.jsonl: the labels 1 and 'a' and True are of several types: write all labels as text, or all "
+        "as numbers"
     )
