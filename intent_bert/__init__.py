@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from intent_bert.estimators.word_vectors import WordVectorTransformer
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.exports import export_model
-    from intent_bert.inference.predictor import Answer, IntentPredictor
+    from intent_bert.inference.predictor import IntentPredictor
+    from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
+    from intent_bert.model.saved import load_model
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -49,7 +51,7 @@ _HOMES = {
     "load_stock_weights": "bert",
     "map_stock_config_to_params": "bert",
     "params_from_pretrained_ckpt": "bert",
-    "Answer": "inference.predictor",
+    "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison",
@@ -68,6 +70,7 @@ _HOMES = {
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
+    "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
     "split_table": "data.splits",
@@ -101,6 +104,7 @@ __all__ = [
     "create_model",
     "evaluate_probabilities",
     "export_model",
+    "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",

@@ -73,6 +73,7 @@ def test_exported_names_are_pinned():
         "create_model",
         "evaluate_probabilities",
         "export_model",
+        "load_model",
         "load_stock_weights",
         "map_stock_config_to_params",
         "params_from_pretrained_ckpt",

@@ -3,13 +3,13 @@
 Nothing here knows of tables or needs pandas.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from intent_bert.data.rows import half_character, is_missing, shown
-from intent_bert.errors import DataError
+from intent_bert.errors import DataError, SettingsError
 
 Label: TypeAlias = str | int | float | bool
 
@@ -60,3 +60,29 @@ def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:
     """
     index = {str(label): number for number, label in enumerate(classes)}
     return np.array([index.get(str(label), -1) for label in labels], "int32")
+
+
+def class_weights(
+    labels: Sequence[Label], classes: Sequence[Label], class_weight: str | Mapping[Any, float] | None
+) -> np.ndarray | None:
+    """How much a sentence of each class counts in the loss, float32 (C,), or None where all count alike.
+
+    "balanced" is scikit-learn's: rows / (classes * rows of the class).
+
+    Raises:
+        SettingsError: a weight for a label that isn't there, a label without one, or one that isn't above 0.
+    """
+    if class_weight is None:
+        return None
+    if class_weight == "balanced":
+        counts = np.bincount(label_ids(labels, classes), minlength=len(classes))
+        return (len(labels) / (len(classes) * np.maximum(counts, 1))).astype("float32")
+    assert isinstance(class_weight, Mapping)
+    given = {str(label): weight for label, weight in class_weight.items()}
+    odd = sorted(set(given) ^ set(map(str, classes)))
+    if odd:
+        raise SettingsError(f"class_weight must have a weight for each label and no other: see {odd[0]!r}")
+    wrong = next((label for label, weight in given.items() if not weight > 0), None)
+    if wrong is not None:
+        raise SettingsError(f"class_weight must be above 0, not {given[wrong]} for {wrong!r}")
+    return np.array([given[str(label)] for label in classes], "float32")

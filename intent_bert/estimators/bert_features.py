@@ -29,7 +29,7 @@ from keras import ops
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights, read_pooler
-from intent_bert.bert.config import params_from_pretrained_ckpt
+from intent_bert.bert.config import params_from_pretrained_ckpt, resolved_max_seq_len
 from intent_bert.bert.layers import BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
@@ -37,7 +37,8 @@ from intent_bert.config import POOLINGS
 from intent_bert.data.tables import check_texts
 from intent_bert.errors import SettingsError
 from intent_bert.model.folder import is_model_folder
-from intent_bert.model.network import TokenPooling, check_max_seq_len, predict_in_batches
+from intent_bert.model.keras_engine import predict_in_batches
+from intent_bert.model.pooling import TokenPooling
 from intent_bert.model.saved import load_artifact
 
 logger = logging.getLogger("intent_bert")
@@ -153,7 +154,8 @@ class BertTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.memory is not None and not isinstance(self.memory, (str, PathLike)):
             raise SettingsError(f"memory must be a folder or None, not {type(self.memory).__name__}")
         encoder = shared_encoder(self.checkpoint, self.do_lower_case)
-        check_max_seq_len(self.max_length, encoder.bert.config, "max_length")
+        positions = encoder.bert.config.max_position_embeddings
+        resolved_max_seq_len(self.max_length, self.max_length, positions, "max_length")
         layers = encoder.bert.config.num_layers
         if not -layers <= self.layer < layers:
             raise SettingsError(

@@ -20,12 +20,11 @@ import keras
 
 from intent_bert.errors import DiskError, IntentBertError, reason
 from intent_bert.files.state import SavedState
-from intent_bert.model.network import save_weights
+from intent_bert.model.saved import save_weights
 
 logger = logging.getLogger("intent_bert")
 
 PROGRESS_FILE = "progress.json"
-STATE_COPIES = 8  # of the weights: two states for a moment, each with weights, two moments of Adam, the best weights
 _FREE_TO_CHANGE = ("output_dir", "log_dir", "resume", "strict", "export")
 
 
@@ -104,6 +103,13 @@ class UnfinishedRun:
         self._files = {latest, best}
         logger.info("resuming after epoch %d", len(progress.rows))
         return progress, best_weights
+
+    @property
+    def advice(self) -> str:
+        """What to do where the model can't be saved."""
+        if not self._files:
+            return "the training is lost"
+        return f"the training is kept in {self.folder}: mend this, and go on with --resume"
 
     def clear(self) -> None:
         """Remove the state."""

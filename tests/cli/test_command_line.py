@@ -538,7 +538,7 @@ def test_an_unknown_checkpoint_name_is_answered_with_the_nearest(capsys, place, 
 def test_no_disk_space_is_told_before_training(capsys, place, monkeypatch):
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10}))
     before = snapshot(place)
-    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: the model needs about 0 MB")
+    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: about 2 MB are needed, 0 MB are")
     assert snapshot(place) == before
 
 
@@ -555,7 +555,8 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
     result = run(capsys, *TRAIN, *(part for option in options.items() for part in option))
     assert result[0] == 2
     assert result[2].splitlines()[-1] == (
-        f"intent-bert: can't write {place}/model: No space left on device; nothing was changed there"
+        f"intent-bert: can't write {place}/model: No space left on device; nothing was changed: free some space, or "
+        "choose another place"
     )
     after = {name: content for name, content in snapshot(place / "model").items() if not name.startswith("logs")}
     assert {name: content for name, content in after.items() if not name.startswith("unfinished")} == before
@@ -586,7 +587,7 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
         (["predict", "MODEL", "--input", "train.csv", "--text-column", "x"], "train.csv has no column 'x'; it has: te"),
         (["split", "no.csv", "new"], "no such file: no.csv"),
         (["split", "train.csv", "busy"], "won't write to busy: it is there already; name a new folder"),
-        (["split", "train.csv", "train.csv/new"], "train.csv/new should be a folder that can be written, but the syst"),
+        (["split", "train.csv", "train.csv/new"], "can't write train.csv/new: File exists; nothing was"),
         (["split", "train.csv", "new", "--shares", "most,rest"], "such as 70,15,15 or 80,20, not 'most,rest'"),
         (
             ["split", "train.csv", "new", "--shares", "70,15"],

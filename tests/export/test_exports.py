@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from artifacts import artifact_of
 
-from intent_bert.errors import DataError, ModelFolderError, SettingsError
+from intent_bert.errors import DataError, DiskError, ModelFolderError, SettingsError
 from intent_bert.export import exports as export
 from intent_bert.export.exports import ExportCheck, export_model, export_with_the_run, sentences_for, write_export
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.folder import ModelFolder
-from intent_bert.model.saved import Artifact, load_artifact, save_artifact
+from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.model.saved import Artifact, load_artifact, load_model, save_artifact
 
 TEXTS = ["play my song", "will it rain tomorrow", "book a table", "🎵", "play " * 40]
 
@@ -107,7 +108,10 @@ def test_savedmodel_and_litert_answer_as_keras_does(saved, questions):
         assert ModelFolder(saved).holds(name)
     ids = np.array([[2, 9, 10, 3, 0], [2, 7, 7, 7, 3]], "int32")
     loaded = tf.saved_model.load(saved / "savedmodel")
-    np.testing.assert_allclose(loaded.serve(ids), load_artifact(saved).model(ids).numpy(), atol=1e-5)
+    served, engine = loaded.serve(ids), KerasEngine(load_model(saved))
+    np.testing.assert_allclose(served["probabilities"], load_model(saved)(ids), atol=1e-5)
+    for name, expected in engine.outputs([[*ids[0, :4]], ids[1]])._asdict().items():
+        np.testing.assert_allclose(served[name.removesuffix("s") if name == "vectors" else name], expected, atol=1e-5)
     export_model(saved, "savedmodel", check_file=questions, text_column="question")
     parts = {name for name in ModelFolder(saved).config["sha256"] if name.startswith("savedmodel/")}
     assert parts == {f"savedmodel/{name}" for name in contents(saved / "savedmodel")}
@@ -182,7 +186,7 @@ def test_mistakes_are_refused_before_anything_is_written(saved, tmp_path, monkey
         assert str(caught.value) == "exporting to onnx needs what is not installed: pip install onnx onnxruntime"
     disk = type("Disk", (), {"free": 10})
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: disk)
-    with pytest.raises(ModelFolderError, match=r"^not enough disk space at .*: the model needs about 0 MB, 0 MB are f"):
+    with pytest.raises(DiskError, match=r"^not enough disk space at .*: about 0 MB are needed, 0 MB are free$"):
         export_model(saved)
     assert contents(tmp_path) == before
 
@@ -216,10 +220,10 @@ def largest_file(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("format", ["onnx", "savedmodel"])
 def test_a_full_disk_leaves_the_old_folder_and_nothing_else(saved, format):
     before = contents(saved.parent)
-    with largest_file(20_000), pytest.raises(ModelFolderError) as caught:
+    with largest_file(20_000), pytest.raises(DiskError) as caught:
         export_model(saved, format)
     assert str(caught.value).startswith(f"can't write {saved}: ")
-    assert str(caught.value).endswith("; nothing was changed there")
+    assert str(caught.value).endswith("; nothing was changed: free some space, or choose another place")
     assert "\n" not in str(caught.value)
     assert contents(saved.parent) == before
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import tiny_vocab
 
+from intent_bert.config import Architecture
 from intent_bert.errors import DiskError, ModelFolderError, SettingsError
 from intent_bert.files import atomic
 from intent_bert.files.atomic import is_full
@@ -15,13 +16,11 @@ from intent_bert.model import folder as folders
 from intent_bert.model.folder import ModelFolder, check_output_folder, exported_name, replacement
 
 CONFIG = {
-    "format_version": 1,
+    "format_version": 2,
     "intent_bert_version": "0.1.0",
     "encoder": {"hidden_size": 32},
-    "max_seq_len": 24,
-    "pooling": "cls",
-    "dropout": 0.5,
-    "head": "dense",
+    "architecture": {"pooling": "cls", "head": "dense", "dropout": 0.5, "max_seq_len": 24, "adapter_size": None},
+    "decision": {"scores": "softmax"},
     "settings": {"data": "é"},
 }
 
@@ -60,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_an_opened_folder_gives_what_an_answer_needs(saved):
     folder = ModelFolder(saved)
-    assert (folder.path, folder.max_seq_len, folder.config["pooling"]) == (saved, 24, "cls")
+    assert (folder.path, folder.max_seq_len, folder.architecture) == (saved, 24, Architecture(max_seq_len=24))
     assert folder.classes == ["a", 2, True]
     assert [type(label) for label in folder.classes] == [str, int, bool]
     assert folder.tokenizer.do_lower_case is False
@@ -110,8 +109,11 @@ def test_files_that_never_fitted_are_told_as_damage(saved):
         (lambda text: "[]", "{} is no model folder of intent_bert: its config.json is not ours"),
         (lambda text: '{"format_version": "new"}', "{} is no model folder of intent_bert: its config.json is not ours"),
         (lambda text: '{"model_type": "bert"}', "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: text.replace('"pooling"', '"poling"'), "{} is damaged: config.json lacks pooling"),
-        (lambda text: text.replace('"max_seq_len": 24', '"max_seq_len": "x"'), "{} is damaged: config.json lacks max_"),
+        (lambda text: text.replace('"architecture"', '"arch"'), "{} is damaged: config.json lacks architecture"),
+        (
+            lambda text: text.replace('"decision": {', '"decision": 1, "x": {'),
+            "{} is damaged: config.json lacks decision",
+        ),
         (lambda text: text.replace('"cls"', '"first"'), "{} is damaged: config.json was changed after it"),
         (lambda text: text.replace('"hidden_size": 32', '"hidden_size": 64'), "{} is damaged: config.json was changed"),
         (lambda text: text.replace('"pooling": "cls"', '"pooling": "mean"'), "{} is damaged: config.json was changed"),
@@ -128,9 +130,9 @@ def test_a_config_that_does_not_fit_is_refused(saved, change, expected):
 
 def test_a_newer_format_is_refused_with_both_versions(saved):
     path = saved / "config.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2').replace("0.1.0", "9.8.7"))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3').replace("0.1.0", "9.8.7"))
     assert message_of(saved) == (
-        f"{saved} is in format 2 (intent_bert 9.8.7); this version reads up to format 1: upgrade intent_bert"
+        f"{saved} is in format 3 (intent_bert 9.8.7); this version reads up to format 2: upgrade intent_bert"
     )
 
 
@@ -258,11 +260,11 @@ def test_other_things_are_never_overwritten(tmp_path):
 def test_what_came_while_a_run_was_at_work_stays_beside_its_model(tmp_path):
     folder = check_output_folder(tmp_path / "model")
     with replacement(folder, checked=True) as work:
-        fill(work, ["x"])
+        fill(work, ["x", "y"])
         folder.mkdir()
         (folder / ".DS_Store").write_text("of a file manager")
         (folder / "notes.txt").write_text("mine")
-    assert ModelFolder(folder).classes == ["x"]
+    assert ModelFolder(folder).classes == ["x", "y"]
     assert (folder / "notes.txt").read_text() == "mine"
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
@@ -305,7 +307,7 @@ def test_logs_in_the_way_of_the_model_are_refused_at_the_start(tmp_path, name):
 def test_checking_a_place_leaves_nothing_behind(tmp_path):
     assert check_output_folder(tmp_path / "new" / "model") == tmp_path / "new" / "model"
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(DiskError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
+    with pytest.raises(DiskError, match=r"about 1000000000 MB are needed, \d+ MB are free$"):
         check_output_folder(tmp_path / "model", needed_bytes=10**15)
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match=r"can't write .*/file/deep/model: Not a directory"):
