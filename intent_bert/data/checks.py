@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
+from intent_bert.data.cells import shown, shown_name
 from intent_bert.data.labels import Label, classes_of, label_ids
-from intent_bert.data.rows import RowReader, shown, shown_name
+from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, IntentBertError
 
 logger = logging.getLogger("intent_bert")

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from intent_bert.data.rows import half_character, is_missing, shown
+from intent_bert.data.cells import half_character, is_missing, shown
 from intent_bert.errors import DataError, SettingsError
 
 Label: TypeAlias = str | int | float | bool

@@ -9,9 +9,9 @@ import pandas as pd
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import DEFAULT_MAX_SEQ_LEN, INTENT, TEXT
 from intent_bert.data.batches import encode, pad
+from intent_bert.data.cells import shown
 from intent_bert.data.checks import NAMED, check_tables
 from intent_bert.data.labels import Label, classes_of, label_ids, plain_label
-from intent_bert.data.rows import shown
 from intent_bert.data.tables import Source, read_table
 from intent_bert.errors import DataError
 

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
+from intent_bert.data.cells import text_problem
 from intent_bert.data.labels import Label, label_problem, plain_label
-from intent_bert.data.rows import RowReader, require_column, text_problem
+from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
 
 Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Label]]

@@ -1,7 +1,6 @@
 """The one reader of rows: every format, every fault of a file with its sentence, and the same rows on both roads."""
 
 import csv
-import json
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intent_bert.data import rows as rows_module
-from intent_bert.data.rows import Row, RowReader, is_missing, shown
+from intent_bert.data import formats
+from intent_bert.data.rows import Row, RowReader
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, DiskError, IntentBertError, SettingsError
+from intent_bert.errors import DataError, IntentBertError, SettingsError
 
 TEXTS = ["play music", 'a "quoted", text', "two\nlines", "Grüße 🎵", "bare\rreturn", "will it rain"]
 
@@ -249,7 +248,7 @@ def test_a_huge_cell_is_read_and_a_boundless_one_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         list(RowReader(write(tmp_path, "b.jsonl", f'{{"text": "a", "x": {huge}'), "skip"))
     assert len(str(caught.value)) < 500
-    monkeypatch.setattr(rows_module, "LONGEST_CELL", 100)
+    monkeypatch.setattr(formats, "LONGEST_CELL", 100)
     limit = csv.field_size_limit(100)
     try:
         path = write(tmp_path, "c.csv", "text\na\n" + "b" * 101 + "\nc\n")
@@ -261,14 +260,6 @@ def test_a_huge_cell_is_read_and_a_boundless_one_refused(tmp_path, monkeypatch):
         assert texts_of(RowReader(path, "skip")) == ["a", "c"]
     finally:
         csv.field_size_limit(limit)
-
-
-def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("intent_bert.data.lines.LONGEST_LINE", 1 << 18)
-    path = write(tmp_path, "a.csv", "text\n" + "a" * (1 << 20) + "\n")
-    with pytest.raises(DataError) as caught:
-        list(RowReader(path, "skip"))
-    assert str(caught.value) == f"{path} has a line of more than 262,144 bytes: expected a table"
 
 
 def test_a_file_whose_rows_are_all_broken(tmp_path):
@@ -323,19 +314,6 @@ def test_a_missing_file_a_folder_and_an_unknown_way_to_go_on(tmp_path):
         RowReader(tmp_path)
     with pytest.raises(SettingsError, match=r"^on_error must be stop or skip, not 'ignore'$"):
         RowReader(write(tmp_path, "a.csv", "text\na\n"), "ignore")
-
-
-def test_a_disk_that_fails_while_reading(tmp_path, monkeypatch):
-    path = write(tmp_path, "a.csv", "text\n" + "a\n" * 200_000)
-    reader = RowReader(path)
-
-    def fail(*_: Any) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("intent_bert.data.lines.TextFile._decoded", fail)
-    with pytest.raises(DiskError) as caught:
-        list(reader)
-    assert str(caught.value) == f"can't read {path}: Input/output error"
 
 
 def test_a_damaged_parquet_file_is_an_error_wherever_the_damage_is(tmp_path):
@@ -420,20 +398,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.5e6 < path.stat().st_size
-
-
-# --- single cells ------------------------------------------------------------------------------------------------
-
-
-def test_what_counts_as_missing():
-    assert all(map(is_missing, [None, float("nan"), np.nan, pd.NA, pd.NaT, "", " \t", "\0", " \0 "]))
-    assert not any(map(is_missing, [0, False, "a", "nan", [], float("inf")]))
-
-
-def test_values_are_shown_short():
-    assert shown("a" * 500) == "'" + "a" * 79 + "..."
-    deep: list = []
-    for _ in range(100_000):
-        deep = [deep]
-    assert (shown(deep), shown(10**5000)) == ("a huge list", "a huge int")
-    assert json.dumps(shown("x")) == "\"'x'\""
