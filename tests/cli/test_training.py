@@ -104,7 +104,10 @@ GOOD = ("--train-file", "train.csv", "--checkpoint", "good", "--output-dir", "ne
         ({"label-column": "label"}, "train.csv has no column 'label'; it has: text, intent (name one with --label-co"),
         ({"train-file": "empty.csv"}, "empty.csv is empty: expected at least one row under the header"),
         ({"train-file": "one.csv"}, "one.csv has one intent only, 'x': expected at least two"),
-        ({"train-file": "latin.csv"}, "latin.csv, line 2: byte 0xFC is not UTF-8; save the file as UTF-8"),
+        (
+            {"train-file": "latin.csv"},
+            "latin.csv, row 2, column 'text': byte 0xFC is not UTF-8; save the file as",
+        ),
         ({"train-file": "hole.csv"}, "hole.csv, row 3, column 'text': the text is empty; fill it in or delete the row"),
         (
             {"train-file": "twice.csv", "strict": None},
