@@ -107,6 +107,20 @@ def test_a_step_casts_each_kernel_once_and_traces_the_layers_once(
     assert len(casts) == len(calls) == len(set(map(id, casts))) == 4 * 6  # layers, dense layers in each
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_step_reads_no_whole_embedding_table_and_keeps_weights_in_float32(tiny_checkpoint: Path, policy: str) -> None:
+    """Outside of a mixed-precision layer Keras casts the weights of the layers in it, all 30,522 words among them."""
+    bert = load(tiny_checkpoint, dtype=policy)
+    whole = classifier(bert)
+    for model in (whole, micro_batched(whole, 2)):
+        step = tf.function(model, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+        operations = [node.op for node in step.get_concrete_function().graph.as_graph_def().node]
+        assert ("ResourceGather" in operations, "GatherV2" in operations) == (True, False)
+    embedded = as_numpy(bert.embeddings(ids_of(3)))
+    exact = as_numpy(load(tiny_checkpoint).embeddings(ids_of(3)))
+    np.testing.assert_array_equal(embedded, exact)
+
+
 def test_one_micro_batch_is_the_model_itself_and_a_saved_one_comes_back_plain(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
