@@ -19,17 +19,28 @@ if TYPE_CHECKING:
         params_from_pretrained_ckpt,
     )
     from intent_bert.config import CompareConfig, TrainingConfig
-    from intent_bert.data.preprocessing import IntentDetectionData, split_table
+    from intent_bert.data.preprocessing import IntentDetectionData
+    from intent_bert.data.splits import split_table
     from intent_bert.data.tables import read_table
-    from intent_bert.errors import IntentBertError
+    from intent_bert.errors import (
+        CheckpointError,
+        DataError,
+        DiskError,
+        DownloadError,
+        IntentBertError,
+        ModelFolderError,
+        SettingsError,
+    )
     from intent_bert.estimators.bert_features import BertTransformer
     from intent_bert.estimators.classifier import IntentClassifier
     from intent_bert.estimators.comparison import Comparison, compare
     from intent_bert.estimators.word_vectors import WordVectorTransformer
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.exports import export_model
-    from intent_bert.inference.predictor import Answer, IntentPredictor
+    from intent_bert.inference.predictor import IntentPredictor
+    from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
+    from intent_bert.model.saved import load_model
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -40,12 +51,18 @@ _HOMES = {
     "load_stock_weights": "bert",
     "map_stock_config_to_params": "bert",
     "params_from_pretrained_ckpt": "bert",
-    "Answer": "inference.predictor",
+    "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison",
     "Evaluation": "evaluation.metrics",
     "IntentBertError": "errors",
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "DiskError": "errors",
+    "DownloadError": "errors",
+    "ModelFolderError": "errors",
+    "SettingsError": "errors",
     "IntentClassifier": "estimators.classifier",
     "IntentDetectionData": "data.preprocessing",
     "IntentPredictor": "inference.predictor",
@@ -53,9 +70,10 @@ _HOMES = {
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
+    "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
-    "split_table": "data.preprocessing",
+    "split_table": "data.splits",
     "export_model": "export.exports",
     "train": "training.run",
 }
@@ -64,14 +82,20 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "CheckpointError",
     "CompareConfig",
     "Comparison",
+    "DataError",
+    "DiskError",
+    "DownloadError",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
     "IntentClassifier",
     "IntentDetectionData",
     "IntentPredictor",
+    "ModelFolderError",
+    "SettingsError",
     "StockBertConfig",
     "TrainingConfig",
     "WordVectorTransformer",
@@ -80,6 +104,7 @@ __all__ = [
     "create_model",
     "evaluate_probabilities",
     "export_model",
+    "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",

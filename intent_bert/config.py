@@ -1,10 +1,12 @@
 """The settings of a training run: each with its one default, and the recipes that change several at once."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_args
 
+from intent_bert.bert.config import BertConfig, resolved_max_seq_len
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
 from intent_bert.errors import SettingsError
 
@@ -31,18 +33,114 @@ RECIPES: dict[str, dict[str, Any]] = {
         "warmup": 0.0,
         "decay": False,
         "weight_decay": 0.0,
-        "head_rate_factor": 1.0,
+        "head_learning_rate_multiplier": 1.0,
         "validation_split": 0.1,
     },
 }
+
+
+_Config = TypeVar("_Config", bound=type)
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
 def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
+def _documented(config: _Config) -> _Config:
+    """Tell each field's help in the class's docstring, where ``help()`` and the API pages show it."""
+    lines = [f"    {each.name}: {each.metadata['help']} (default: {each.default!r})" for each in fields(config)]
+    config.__doc__ = f"{config.__doc__}\n\nAttributes:\n" + "\n".join(lines)
+    return config
+
+
+class _Settings:
+    """What every configuration does when it is made: plain Python values, each of its kind, then its own checks."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = _plain(getattr(self, each.name))
+            setattr(self, each.name, value)
+            _check_kind(each.name, value, each.type)
+        self.validate()
+
+    def validate(self) -> None:
+        """Raise SettingsError for a value that can't be meant."""
+
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """The settings by name.
+
+        Raises:
+            SettingsError: an unknown name, or a value that can't be meant.
+        """
+        known = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
+        return cls(**settings)
+
+
+def _plain(value: Any) -> Any:
+    """A path as text, numpy's numbers as Python's, weights by their labels' text."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {str(_plain(label)): _plain(weight) for label, weight in value.items()}
+    is_scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
+    return value.item() if is_scalar else value
+
+
+def _check_kind(name: str, value: Any, annotation: Any) -> None:
+    kinds = get_args(annotation) or (annotation,)
+    plain = [kind for kind in kinds if kind in _KINDS]
+    of_kind = isinstance(value, tuple(plain)) and (bool in plain or not isinstance(value, bool))
+    as_float = float in plain and isinstance(value, int) and not isinstance(value, bool)
+    none = value is None and type(None) in kinds
+    if not (of_kind or as_float or none or (isinstance(value, Mapping) and len(plain) < len(kinds))):
+        expected = " or ".join(_KINDS[kind] for kind in plain)
+        raise SettingsError(f"{name} must be {expected}{' or None' if type(None) in kinds else ''}, not {value!r}")
+
+
+@_documented
 @dataclass
-class DataSettings:
+class Architecture(_Settings):
+    """What a classifier is made of, beside the encoder's own shape and the intents."""
+
+    pooling: str = _setting("cls", "how hidden states become one vector")
+    head: str = _setting(
+        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)"
+    )
+    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
+    max_seq_len: int | None = _setting(
+        None,
+        "longer sentences are cut to this many tokens, [CLS] and [SEP] included "
+        f"(default: {DEFAULT_MAX_SEQ_LEN}, or the checkpoint's positions if it has fewer)",
+    )
+    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
+
+    def validate(self) -> None:
+        check_pooling(self.pooling)
+        if self.head not in HEADS:
+            raise SettingsError(f"unknown head {self.head!r}: expected one of {', '.join(HEADS)}")
+        if self.head == "rnn" and self.pooling != "cls":
+            raise SettingsError(f"head 'rnn' reads the vectors of all tokens: leave out pooling {self.pooling!r}")
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+        if self.max_seq_len is not None and self.max_seq_len < 3:
+            raise SettingsError(f"max_seq_len must be at least 3, for [CLS], a token and [SEP], not {self.max_seq_len}")
+        if self.adapter_size is not None and self.adapter_size < 1:
+            raise SettingsError(f"adapter_size must be at least 1, not {self.adapter_size}")
+
+    @property
+    def architecture(self) -> "Architecture":
+        """These settings alone, of a configuration that holds others besides."""
+        return Architecture(**{each.name: getattr(self, each.name) for each in fields(Architecture)})
+
+
+@_documented
+@dataclass
+class DataSettings(_Settings):
     """Where a run's tables are, and what their columns are called."""
 
     data: str | None = _setting(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
@@ -52,24 +150,15 @@ class DataSettings:
     label_column: str = _setting(INTENT, "the column with the intents")
     strict: bool = _setting(False, "turn warnings about the data into errors")
 
-    @classmethod
-    def of(cls, **settings: Any) -> Self:
-        """The settings, each known and checked."""
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise SettingsError(f"unknown setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
-        config = cls(**settings)
-        config.validate()
-        return config
 
-    def validate(self) -> None:
-        """Raise SettingsError for a value that can't be meant."""
-
-
+@_documented
 @dataclass
-class TrainingConfig(DataSettings):
-    """Every setting of a training run; ``from_recipe`` starts from a named set of them."""
+class TrainingConfig(Architecture, DataSettings):
+    """Every setting of a training run; ``from_recipe`` starts from a named set of them.
+
+    A configuration checks itself when it is made: a value that can't be meant raises SettingsError. Paths and numpy
+    numbers are taken as well.
+    """
 
     validation_file: str | None = _setting(None, "a table to choose the best epoch on")
     checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
@@ -83,30 +172,23 @@ class TrainingConfig(DataSettings):
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
         f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
     )
-    head_rate_factor: float | None = _setting(
+    head_learning_rate_multiplier: float | None = _setting(
         None, "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)"
     )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
     decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _setting(0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
-    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
-    pooling: str = _setting("cls", "how hidden states become one vector")
-    head: str = _setting(
-        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)"
-    )
     train_layers: str | int = _setting(
         "all", "what learns beside the head: all, the last N encoder layers, or only head"
     )
     class_weight: str | Mapping[Any, float] | None = _setting(
         None, "balanced: rare intents count as much as common ones"
     )
-    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
-    max_seq_len: int = _setting(DEFAULT_MAX_SEQ_LEN, "longer sentences are cut to this many tokens")
     validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
     seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
     precision: str = _setting("auto", "of the products while training; auto takes bfloat16 where that is fast")
     resume: bool = _setting(False, "go on with a run with these settings that was killed")
-    export: bool = _setting(True, "also write model.onnx, with which answers come faster")
+    export: bool = _setting(True, "also write model.onnx, which gives faster predictions")
     output_dir: str = _setting("runs/model", "the model folder to write")
     log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
 
@@ -118,46 +200,50 @@ class TrainingConfig(DataSettings):
         return cls.of(**{**RECIPES[recipe], **settings})
 
     def validate(self) -> None:
-        """Raise SettingsError for a number that can't be meant."""
+        super().validate()
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(f"{name} must be at least 1, not {value}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise SettingsError(f"learning_rate must be above 0 and below 1, not {self.learning_rate}")
-        if self.head_rate_factor is not None and not 0 < self.head_rate_factor <= 1000:
-            raise SettingsError(f"head_rate_factor must be above 0 and at most 1000, not {self.head_rate_factor}")
-        for name in ("warmup", "dropout", "validation_split", "weight_decay"):
+        multiplier = self.head_learning_rate_multiplier
+        if multiplier is not None and not 0 < multiplier <= 1000:
+            raise SettingsError(f"head_learning_rate_multiplier must be above 0 and at most 1000, not {multiplier}")
+        for name in ("warmup", "validation_split", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
-        if self.adapter_size is not None and self.adapter_size < 1:
-            raise SettingsError(f"adapter_size must be at least 1, not {self.adapter_size}")
         check_seed(self.seed)
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         check_class_weight(self.class_weight)
-        check_pooling(self.pooling)
-        check_head(self.head, self.pooling)
         if trained_layers(self.train_layers) is not None and self.adapter_size is not None:
             raise SettingsError("adapters freeze the encoder themselves: give adapter_size or train_layers, not both")
 
-    def suited_to(self, hidden_size: int, sentences: int, intents: int) -> Self:
-        """The settings with what was left open: a learning rate for an encoder of this width, and the epochs.
+    def resolved(self, encoder: BertConfig, sentences: int, intents: int) -> Self:
+        """The settings with what was left open: max_seq_len, learning rate and epochs, and the head's multiplier.
 
-        Where only the head learns the learning rate is the head's own.
+        Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns. Where
+        only the head learns the learning rate is the head's own.
 
-        Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns.
+        Raises:
+            SettingsError: ``max_seq_len`` was asked for and is above the encoder's positions.
         """
         only_head = trained_layers(self.train_layers) == 0
-        rate = HEAD_LEARNING_RATE if only_head else float(f"{LEARNING_RATE_TIMES_WIDTH / hidden_size:.3g}")
+        rate = HEAD_LEARNING_RATE if only_head else float(f"{LEARNING_RATE_TIMES_WIDTH / encoder.hidden_size:.3g}")
         least = LEAST_HEAD_STEPS if only_head else max(LEAST_STEPS, LEAST_STEPS_PER_INTENT * intents)
         steps = -(-sentences // self.batch_size)
-        epochs = max(LEAST_EPOCHS, -(-least // steps))
-        factor = 1.0 if only_head else self.head_rate_factor or min(max(intents / INTENTS_OF_A_SLOW_HEAD, 1.0), 10.0)
-        chosen: dict[str, Any] = {"learning_rate": self.learning_rate or rate, "epochs": self.epochs or epochs}
-        return replace(self, **chosen, head_rate_factor=factor)
+        multiplier = self.head_learning_rate_multiplier or min(max(intents / INTENTS_OF_A_SLOW_HEAD, 1.0), 10.0)
+        return replace(
+            self,
+            learning_rate=self.learning_rate or rate,
+            epochs=self.epochs or max(LEAST_EPOCHS, -(-least // steps)),
+            head_learning_rate_multiplier=1.0 if only_head else multiplier,
+            max_seq_len=resolved_max_seq_len(self.max_seq_len, DEFAULT_MAX_SEQ_LEN, encoder.max_position_embeddings),
+        )
 
 
+@_documented
 @dataclass
 class CompareConfig(DataSettings):
     """Every setting of a comparison of methods."""
@@ -220,14 +306,6 @@ def trained_layers(train_layers: str | int) -> int | None:
     if not isinstance(train_layers, bool) and re.fullmatch("[0-9]+", str(train_layers)):
         return int(train_layers)
     raise SettingsError(f"train_layers must be all, head or a number of encoder layers, not {train_layers!r}")
-
-
-def check_head(head: str, pooling: str) -> None:
-    """Raise SettingsError for a head that isn't one of ``HEADS``, or one that the pooling means nothing to."""
-    if head not in HEADS:
-        raise SettingsError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
-    if head == "rnn" and pooling != "cls":
-        raise SettingsError(f"head 'rnn' reads the vectors of all tokens: leave out pooling {pooling!r}")
 
 
 def check_seed(seed: int) -> None:

@@ -41,6 +41,21 @@ def divide_the_cores() -> int:
     return cores if found == (1, cores) else 1
 
 
+def batches_side_by_side() -> int:
+    """How many batches to compute at a time: as many as there are cores where ``divide_the_cores`` has given each
+    operation one of them, else 1. Starts nothing.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    threads = tf.config.threading
+    alone = threads.get_intra_op_parallelism_threads() == 1
+    return max(threads.get_inter_op_parallelism_threads(), 1) if alone else 1
+
+
 def strategy_here() -> Any:
     """A ``MirroredStrategy`` over all GPUs where there are several, else TensorFlow's default: one device."""
     import tensorflow as tf

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, write_stock_weights
-from intent_bert.files.folders import checkpoint_folder, data_folder
+from intent_bert.files.cache import checkpoint_folder, data_folder
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 
@@ -41,7 +41,7 @@ QUICK = {
     "dropout": 0.0,
     "batch_size": 8,
     "max_seq_len": 32,
-    "head_rate_factor": 1.0,
+    "head_learning_rate_multiplier": 1.0,
 }
 PHRASES = {
     "music": ["play music", "play the song", "play my song now", "play a song please", "music for me now"],
@@ -136,7 +136,7 @@ def trained(quick_checkpoint: Path, small_table: pd.DataFrame, tmp_path_factory:
     config = TrainingConfig.from_recipe(
         "default", **files, checkpoint=str(quick_checkpoint), output_dir=str(folder / "model"), **QUICK
     )
-    return train(config, progress=False)
+    return train(config, verbose=0)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from intent_bert.bert.config import BertConfig
 from intent_bert.config import TrainingConfig, trained_layers
 from intent_bert.errors import IntentBertError, SettingsError
 
@@ -12,7 +13,7 @@ def test_the_tutorial_recipe_is_the_tutorials():
     config = TrainingConfig.from_recipe("tutorial")
     assert (config.learning_rate, config.batch_size, config.epochs, config.validation_split) == (1e-5, 16, 5, 0.1)
     assert (config.warmup, config.decay, config.weight_decay, config.dropout) == (0.0, False, 0.0, 0.5)
-    assert config.head_rate_factor == 1
+    assert config.head_learning_rate_multiplier == 1
     assert TrainingConfig.from_recipe("tutorial", epochs=2).epochs == 2
 
 
@@ -31,7 +32,10 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1, not 1.0"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"validation_split": -0.1}, "validation_split must be at least 0 and below 1, not -0.1"),
-        ({"head_rate_factor": 0.0}, "head_rate_factor must be above 0 and at most 1000, not 0.0"),
+        (
+            {"head_learning_rate_multiplier": 0.0},
+            "head_learning_rate_multiplier must be above 0 and at most 1000, not 0.0",
+        ),
         ({"weight_decay": -1.0}, "weight_decay must be at least 0 and below 1, not -1.0"),
         ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
         ({"head": "rnn", "pooling": "max"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'max'"),
@@ -73,12 +77,12 @@ def test_layers_that_learn_as_a_number():
         ({}, 640, 150, (1e-4, 60, 10)),  # twenty steps an epoch, eight for each intent
         ({"train_layers": 2}, 3200, 2, (1e-4, 3, 1)),
         ({"train_layers": "head"}, 3200, 150, (3e-3, 10, 1)),
-        ({"epochs": 1, "learning_rate": 0.5, "head_rate_factor": 3.0}, 64, 7, (0.5, 1, 3)),
+        ({"epochs": 1, "learning_rate": 0.5, "head_learning_rate_multiplier": 3.0}, 64, 7, (0.5, 1, 3)),
     ],
 )
-def test_what_is_left_open_suits_the_encoder_and_the_table(settings, sentences, intents, expected):
-    config = TrainingConfig(**settings).suited_to(384, sentences, intents)
-    assert (config.learning_rate, config.epochs, config.head_rate_factor) == expected
+def test_what_is_left_open_is_resolved_for_the_encoder_and_the_table(settings, sentences, intents, expected):
+    config = TrainingConfig(**settings).resolved(BertConfig(30522, hidden_size=384), sentences, intents)
+    assert (config.learning_rate, config.epochs, config.head_learning_rate_multiplier) == expected
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
@@ -87,4 +91,3 @@ def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(SettingsError, match=r"^unknown setting epoch, lr: expected some of adapter_size, batch_size, "):
         TrainingConfig.from_recipe("default", lr=1, epoch=2)
     assert issubclass(SettingsError, IntentBertError)
-    assert issubclass(IntentBertError, ValueError)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from intent_bert.cli import command_line as cli
-from intent_bert.data.preprocessing import split_off
+from intent_bert.data.splits import split_off
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -27,10 +27,12 @@ from intent_bert.bert import StockBertConfig, convert_checkpoint, fetch, map_sto
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, huggingface_name_of, stock_names, stock_shapes
 from intent_bert.bert.checkpoint import write_stock_weights as write_weights
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.data.batches import classes_of, encode
+from intent_bert.data.batches import encode
 from intent_bert.data.datasets import split_files
+from intent_bert.data.labels import classes_of
 from intent_bert.export.exports import export_model
-from intent_bert.files.folders import atomic_folder, data_folder
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.cache import data_folder
 from intent_bert.model.network import build_model
 from intent_bert.model.saved import Artifact, load_artifact, save_artifact
 

@@ -11,13 +11,17 @@ a ``bert_config.json`` may hold that key too, as those we convert from Hugging F
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
-from intent_bert.errors import CheckpointError
+from intent_bert.errors import CheckpointError, SettingsError
 
+logger = logging.getLogger("intent_bert")
+
+SHORTEST = 3  # tokens of a sentence: [CLS], a token and [SEP]
 STOCK_CONFIG_FILE = "bert_config.json"
 HUGGINGFACE_CONFIG_FILE = "config.json"
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
@@ -85,6 +89,8 @@ class BertConfig:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise CheckpointError(f"unknown BERT setting {', '.join(unknown)}")
+        if "vocab_size" not in values:
+            raise CheckpointError("the BERT config lacks vocab_size")
         return cls(**values)
 
 
@@ -198,6 +204,23 @@ def read_stock_config(folder: str | PathLike) -> StockBertConfig:
 def params_from_pretrained_ckpt(folder: str | PathLike) -> BertConfig:
     """The ``BertModelLayer`` parameters of a checkpoint folder, in Google's or Hugging Face's layout."""
     return map_stock_config_to_params(read_stock_config(folder))
+
+
+def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: str = "max_seq_len") -> int:
+    """The longest sentence in tokens: as asked for, or the default, lowered where the encoder has fewer positions.
+
+    Raises:
+        SettingsError: it was asked for and is below 3 or above ``positions``.
+    """
+    if asked is None:
+        if positions < default:
+            logger.info(
+                "%s is %d, for the checkpoint has no more positions (the default is %d)", name, positions, default
+            )
+        return min(default, positions)
+    if not SHORTEST <= asked <= positions:
+        raise SettingsError(f"{name} must be {SHORTEST} to {positions} tokens for this checkpoint, not {asked}")
+    return asked
 
 
 def _read_text(path: Path) -> str:

@@ -24,8 +24,10 @@ from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
-from intent_bert.errors import CheckpointError, DownloadError, SettingsError
-from intent_bert.files.folders import atomic_folder, checkpoint_folder, download_file, nearest
+from intent_bert.errors import CheckpointError, DownloadError, SettingsError, nearest
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.cache import checkpoint_folder
+from intent_bert.files.downloads import download_file
 
 logger = logging.getLogger("intent_bert")
 

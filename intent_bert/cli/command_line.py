@@ -354,9 +354,10 @@ def _as_line(text: str, ranking: Sequence[Any]) -> str:
 
 
 def _run_split(options: argparse.Namespace) -> None:
-    from intent_bert.data.preprocessing import PART_NAMES, check_tables, split_table
+    from intent_bert.data.checks import check_tables
+    from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
-    from intent_bert.files.folders import atomic_folder
+    from intent_bert.files.atomic import atomic_folder
 
     try:
         shares = [float(share) for share in options.shares.split(",")]
@@ -400,7 +401,7 @@ def _run_export(options: argparse.Namespace) -> None:
 def _run_download(options: argparse.Namespace) -> None:
     from intent_bert.bert import pretrained
     from intent_bert.data import datasets
-    from intent_bert.files.folders import nearest
+    from intent_bert.errors import nearest
 
     if options.name in pretrained.CHECKPOINTS:
         print(pretrained.fetch(options.name))
@@ -416,7 +417,7 @@ def _run_download(options: argparse.Namespace) -> None:
 
 def _run_checkpoints(_: argparse.Namespace) -> None:
     from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT
-    from intent_bert.files.folders import checkpoint_folder
+    from intent_bert.files.cache import checkpoint_folder
 
     print(f"{'NAME':<34}{'ABOUT MB':>9}  {'LICENCE':<12}{'TEXT':<9}STATE")
     for name, each in CHECKPOINTS.items():
@@ -429,7 +430,7 @@ def _run_checkpoints(_: argparse.Namespace) -> None:
 
 def _run_datasets(options: argparse.Namespace) -> None:
     from intent_bert.data import datasets
-    from intent_bert.files.folders import data_folder
+    from intent_bert.files.cache import data_folder
 
     if options.name is None:
         rows = [(each.name, each.what, each.licence, each.where) for each in datasets.known()]
@@ -458,7 +459,7 @@ def _run_datasets(options: argparse.Namespace) -> None:
 def _run_convert(options: argparse.Namespace) -> None:
     from intent_bert.bert.checkpoint import convert_checkpoint
     from intent_bert.bert.pretrained import resolve
-    from intent_bert.files.folders import atomic_folder
+    from intent_bert.files.atomic import atomic_folder
 
     destination = _new_folder(options.destination)
     source = resolve(options.source)

@@ -1,4 +1,4 @@
-"""Labels as numbers, sentences as ids, and ids as batches: what a model takes in.
+"""Sentences as ids, and ids as batches: what a model takes in.
 
     "play a song"  ->  [CLS] play a song [SEP]  ->  [101, 2377, 1037, 2299, 102]   encode
     sentences of unlike length  ->  one int32 matrix, 0 to the right               pad
@@ -8,43 +8,18 @@ Nothing here knows of tables or needs pandas.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.errors import DataError
 
 logger = logging.getLogger("intent_bert")
 
 _CHUNK = 8192  # texts that are tokenized at a time
 
-Label: TypeAlias = str | int | float | bool
 Ids: TypeAlias = Sequence[int] | np.ndarray  # of one sentence
-
-
-def classes_of(labels: Iterable[Label]) -> list[Label]:
-    """The distinct labels, sorted.
-
-    Raises:
-        DataError: two labels differ in type only, such as 1 and "1".
-    """
-    distinct: dict[str, Label] = {}
-    for label in labels:
-        known = distinct.setdefault(str(label), label)
-        if type(known) is not type(label):
-            raise DataError(f"the labels {known!r} and {label!r} differ in type only: use one of them")
-    return sorted(distinct.values(), key=lambda label: (isinstance(label, str), label))
-
-
-def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:
-    """The number of each label in ``classes`` (int32, -1 where it is not among them).
-
-    Labels are compared as they are written, so that the "1" of a csv finds the 1 of a DataFrame.
-    """
-    index = {str(label): number for number, label in enumerate(classes)}
-    return np.array([index.get(str(label), -1) for label in labels], "int32")
 
 
 def encode(texts: Sequence[str], tokenizer: FullTokenizer, max_seq_len: int) -> list[np.ndarray]:

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intent_bert.errors import DataError, DownloadError, SettingsError
-from intent_bert.files.folders import atomic_folder, data_folder, download_file, nearest, reason_of
+from intent_bert.config import DataSettings
+from intent_bert.errors import DataError, DownloadError, SettingsError, nearest
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.cache import data_folder
+from intent_bert.files.downloads import download_file, reason_of
 from intent_bert.files.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -116,6 +119,28 @@ def load(name_or_folder: str | Path, text_column: str = "text", label_column: st
     }
     name = name_or_folder if isinstance(name_or_folder, str) and name_or_folder in NAMED else folder.resolve().name
     return Splits(name, tables["train"], tables.get("validation"), tables.get("test"), folder)
+
+
+def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
+    """The checked tables of a run: train, and validation and test where there are any."""
+    from intent_bert.data.checks import check_tables
+    from intent_bert.data.tables import read_table
+
+    columns = (config.text_column, config.label_column)
+    if (config.data is None) == (config.train_file is None):
+        raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
+    tables: dict[str, DataFrame | None]
+    if config.data is not None:
+        splits = load(config.data, *columns)
+        tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    else:
+        tables = {"train": read_table(str(config.train_file), *columns), "validation": None, "test": None}
+    for name, file in (("validation", getattr(config, "validation_file", None)), ("test", config.test_file)):
+        if file is not None:
+            tables[name] = read_table(file, *columns)
+    assert tables["train"] is not None
+    check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def split_files(folder: Path) -> dict[str, Path]:

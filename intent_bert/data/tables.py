@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
-from intent_bert.data.batches import Label
+from intent_bert.data.labels import Label
 from intent_bert.errors import DataError, SettingsError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intent_bert.config import CompareConfig
-from intent_bert.errors import SettingsError
-from intent_bert.files.folders import nearest
+from intent_bert.errors import SettingsError, nearest
 
 FAMILIES = {
     "floor": "no learning",

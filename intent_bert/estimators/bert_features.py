@@ -30,7 +30,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 
 from intent_bert.bert.backend import traced_once
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights, read_pooler
-from intent_bert.bert.config import params_from_pretrained_ckpt
+from intent_bert.bert.config import params_from_pretrained_ckpt, resolved_max_seq_len
 from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer, checkpoint_lower_case
@@ -38,7 +38,8 @@ from intent_bert.config import POOLINGS
 from intent_bert.data.tables import check_texts
 from intent_bert.errors import SettingsError
 from intent_bert.model.folder import is_model_folder
-from intent_bert.model.network import TokenPooling, check_max_seq_len, predict_in_batches
+from intent_bert.model.keras_engine import predict_in_batches
+from intent_bert.model.pooling import TokenPooling
 from intent_bert.model.saved import load_artifact
 
 logger = logging.getLogger("intent_bert")
@@ -154,7 +155,8 @@ class BertTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.memory is not None and not isinstance(self.memory, (str, PathLike)):
             raise SettingsError(f"memory must be a folder or None, not {type(self.memory).__name__}")
         encoder = shared_encoder(self.checkpoint, self.do_lower_case)
-        check_max_seq_len(self.max_length, encoder.bert.config, "max_length")
+        positions = encoder.bert.config.max_position_embeddings
+        resolved_max_seq_len(self.max_length, self.max_length, positions, "max_length")
         layers = encoder.bert.config.num_layers
         if not -layers <= self.layer < layers:
             raise SettingsError(

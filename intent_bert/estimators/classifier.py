@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,18 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from intent_bert.bert.checkpoint import check_checkpoint_folder
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
-from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.config import DEFAULT_DROPOUT, DEFAULT_MAX_SEQ_LEN, INTENT, TrainingConfig
-from intent_bert.data.batches import classes_of
-from intent_bert.data.preprocessing import check_tables, split_off
+from intent_bert.config import TrainingConfig
+from intent_bert.data.checks import check_tables
+from intent_bert.data.splits import with_validation
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError
 from intent_bert.export.exports import export_with_the_run, sentences_for
-from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.network import create_model, model_arguments
+from intent_bert.inference.predictor import CHUNK, IntentPredictor
+from intent_bert.model.decision import NO_INTENT, Predictions
+from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, load_artifact, save_artifact
-from intent_bert.training.fit import Sentences, fine_tune
+from intent_bert.training.fit import fit, trained_artifact
+from intent_bert.training.prepare import prepare
 
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(TrainingConfig)}
 
@@ -33,39 +32,42 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     """Fine-tunes BERT on raw strings: ``fit``, ``predict``, ``predict_proba``, ``score``.
 
     The parameters are those of ``TrainingConfig``, with the same defaults. ``validation_split`` holds out a share to
-    choose the best epoch on; the default, 0, trains on everything and keeps the last epoch. ``verbose=1`` shows
-    progress on stderr.
+    choose the best epoch on; the default, 0, trains on everything and keeps the last epoch. ``callbacks`` are Keras
+    callbacks; their ``model`` is the one that is fitted, which ends in the logits. ``verbose=1`` shows progress on
+    stderr. The same rows and settings give the weights that ``train`` gives.
 
     Attributes:
         classes_: the labels, sorted, with the type they came in.
         n_epochs_: epochs that were run.
         history_: DataFrame, a row an epoch.
+        model_: the trained ``keras.Model``.
 
         IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])  # array(['PlayMusic'])
     """
 
     def __init__(
         self,
-        checkpoint: str = DEFAULT_CHECKPOINT,
+        checkpoint: str | os.PathLike = _DEFAULTS["checkpoint"],
         *,
         do_lower_case: bool | None = None,
         epochs: int | None = _DEFAULTS["epochs"],
         batch_size: int = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
-        head_rate_factor: float | None = _DEFAULTS["head_rate_factor"],
+        head_learning_rate_multiplier: float | None = _DEFAULTS["head_learning_rate_multiplier"],
         warmup: float = _DEFAULTS["warmup"],
         decay: bool = _DEFAULTS["decay"],
         weight_decay: float = _DEFAULTS["weight_decay"],
-        dropout: float = DEFAULT_DROPOUT,
+        dropout: float = _DEFAULTS["dropout"],
         pooling: str = _DEFAULTS["pooling"],
         head: str = _DEFAULTS["head"],
         train_layers: str | int = _DEFAULTS["train_layers"],
         class_weight: str | Mapping[Any, float] | None = None,
         adapter_size: int | None = None,
-        max_seq_len: int = DEFAULT_MAX_SEQ_LEN,
+        max_seq_len: int | None = _DEFAULTS["max_seq_len"],
         validation_split: float = 0.0,
         seed: int = _DEFAULTS["seed"],
         precision: str = _DEFAULTS["precision"],
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
         verbose: int = 0,
     ) -> None:
         self.checkpoint = checkpoint
@@ -73,7 +75,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.head_rate_factor = head_rate_factor
+        self.head_learning_rate_multiplier = head_learning_rate_multiplier
         self.warmup = warmup
         self.decay = decay
         self.weight_decay = weight_decay
@@ -87,37 +89,60 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.validation_split = validation_split
         self.seed = seed
         self.precision = precision
+        self.callbacks = callbacks
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> "IntentClassifier":
         """Fine-tune a fresh model on texts (a list, array or Series of strings) and their labels."""
-        settings = {name: value for name, value in self.get_params().items() if name != "verbose"}
-        config = TrainingConfig.from_recipe("default", **settings)
+        if y is None:
+            raise DataError("expected a label for each text, got None: fit(texts, labels)")
+        config = TrainingConfig.of(**{name: getattr(self, name) for name in self._settings()})
         table = read_table((_texts(X), list(y)))
         check_tables(table)
-        classes = classes_of(table[INTENT])
-        folder = check_checkpoint_folder(resolve(self.checkpoint))
-        keras.utils.set_random_seed(self.seed)
-        model = create_model(self.max_seq_len, folder, classes, **model_arguments(config))
-        tokenizer = FullTokenizer(folder / VOCAB_FILE, self.do_lower_case)
-        validation = None
-        if self.validation_split:
-            table, held_out = split_off(table, self.validation_split, self.seed)
-            validation = Sentences.of(held_out, tokenizer, self.max_seq_len) if len(held_out) else None
-        train = Sentences.of(table, tokenizer, self.max_seq_len)
-        self.history_, _ = fine_tune(model, train, validation, classes, config, progress=bool(self.verbose))
-        self.n_epochs_ = len(self.history_)
-        return self._set(Artifact.trained(model, tokenizer, classes, settings))
+        prepared = prepare(config, with_validation({"train": table}, config))
+        result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
+        self.history_, self.n_epochs_ = result.history, len(result.history)
+        return self._set(trained_artifact(prepared, result))
+
+    @property
+    def model_(self) -> keras.Model:
+        """The trained model, as ``create_model`` gave it."""
+        check_is_fitted(self)
+        return self._artifact.model
 
     def predict(self, X: Any) -> np.ndarray:
-        """The label of each text, in order, with the type of the labels given to ``fit``."""
-        numbers = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[numbers]
+        """The label of each text, in order, with the type of the labels given to ``fit``.
+
+        A text without a word in it has no label: None, in an array of objects.
+        """
+        predictions = self._predictions(X)
+        labels = self.classes_[predictions.numbers]
+        none = predictions.numbers == NO_INTENT
+        if none.any():
+            labels = labels.astype(object)
+            labels[none] = None
+        return labels
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, float32 (texts, classes), columns in the order of ``classes_``."""
+        return self._predictions(X).probabilities
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of ``predict``; a text without a label counts as a mistake."""
+        right = [found is not None and found == label for found, label in zip(self.predict(X), y, strict=True)]
+        return float(np.average(right, weights=sample_weight))
+
+    def _predictions(self, X: Any) -> Predictions:
         check_is_fitted(self)
-        return self._predictor.predict_proba(_texts(X))
+        texts = _texts(X)
+        parts = [self._predictor.predictions(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
+        parts = parts or [self._predictor.predictions([])]
+        return Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """The parameters that are settings of ``TrainingConfig``."""
+        return [name for name in cls._get_param_names() if name in _DEFAULTS]
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the model folder that ``IntentPredictor.load`` and ``IntentClassifier.load`` read, with model.onnx."""
@@ -132,12 +157,11 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     def load(cls, folder: str | os.PathLike) -> "IntentClassifier":
         """An estimator, fitted, from a model folder."""
         artifact = load_artifact(folder)
-        names = set(cls().get_params())
-        estimator = cls(**{name: value for name, value in artifact.settings.items() if name in names})
+        estimator = cls(**{name: value for name, value in artifact.settings.items() if name in cls._settings()})
         return estimator._set(artifact)
 
     def _set(self, artifact: Artifact) -> "IntentClassifier":
-        self._artifact, self._predictor = artifact, IntentPredictor(artifact)
+        self._artifact, self._predictor = artifact, IntentPredictor(artifact, KerasEngine(artifact.model))
         one_type = len({type(label) for label in artifact.classes}) == 1
         self.classes_ = np.array(artifact.classes, None if one_type else object)
         return self

@@ -28,8 +28,9 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from sklearn.model_selection import StratifiedGroupKFold
 
 from intent_bert.config import INTENT, TEXT, CompareConfig
-from intent_bert.data.batches import classes_of
-from intent_bert.data.preprocessing import split_off
+from intent_bert.data.datasets import read_tables
+from intent_bert.data.labels import classes_of
+from intent_bert.data.splits import split_off
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.estimators.advice import advise
 from intent_bert.estimators.baselines import Rival, bert_features, chosen, word_vectors
@@ -37,7 +38,6 @@ from intent_bert.estimators.bert_features import BertTransformer, shared_encoder
 from intent_bert.evaluation.plots import cost_figure, intent_f1_figure, learning_curve_figure, save_figure
 from intent_bert.evaluation.significance import bootstrap_interval, holm, mcnemar
 from intent_bert.model.folder import write_json
-from intent_bert.training.run import read_tables
 
 logger = logging.getLogger("intent_bert")
 

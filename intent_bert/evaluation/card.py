@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from intent_bert.bert.config import BertConfig
-from intent_bert.data.batches import Label
+from intent_bert.data.labels import Label
 from intent_bert.evaluation.metrics import Evaluation
 from intent_bert.version import __version__
 

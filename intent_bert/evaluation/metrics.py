@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from intent_bert.data.batches import Label, label_ids
+from intent_bert.data.labels import Label, label_ids
 
+NO_INTENT_NAME = "(no intent)"  # of a text without a word, among the predictions
 SMALLEST_PROBABILITY = 1e-15  # the log loss of an answer that gave the truth no probability at all stays finite
 
 
@@ -76,7 +77,11 @@ def format_report(metrics: dict[str, Any]) -> str:
 
 
 def evaluate_probabilities(
-    texts: Sequence[str], labels: Sequence[Label], probabilities: np.ndarray, classes: Sequence[Label]
+    texts: Sequence[str],
+    labels: Sequence[Label],
+    probabilities: np.ndarray,
+    classes: Sequence[Label],
+    numbers: np.ndarray | None = None,
 ) -> Evaluation:
     """Compare probabilities (rows, C) with the true labels.
 
@@ -84,11 +89,16 @@ def evaluate_probabilities(
         texts, labels: the table, row by row.
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
+        numbers: int (rows,), of the predicted intents among ``classes``, -1 where none was predicted, which counts as a
+            mistake; the likeliest intents by default.
     """
+    numbers = probabilities.argmax(axis=1) if numbers is None else numbers
     names = [str(label) for label in classes]
     unknown = pd.Series([str(label) for label in labels])[label_ids(labels, classes) < 0].value_counts(sort=False)
     names += [str(label) for label in unknown.index]
-    truth, answers = label_ids(labels, names), probabilities.argmax(axis=1)
+    if (numbers < 0).any():
+        names.append(NO_INTENT_NAME)
+    truth, answers = label_ids(labels, names), np.where(numbers < 0, len(names) - 1, numbers)
     known = truth < len(classes)
     chances = probabilities[np.flatnonzero(known), truth[known]].astype("float64")
     figures = precision_recall_fscore_support(truth, answers, labels=range(len(names)), zero_division=0)
@@ -106,14 +116,17 @@ def evaluate_probabilities(
         unknown_labels={str(label): int(count) for label, count in unknown.items()},
         labels=names,
         confusion=confusion_matrix(truth, answers, labels=range(len(names))),
-        mistakes=_mistakes(texts, truth, probabilities, names),
+        mistakes=_mistakes(texts, truth, answers, probabilities, names),
     )
 
 
-def _mistakes(texts: Sequence[str], truth: np.ndarray, probabilities: np.ndarray, names: list[str]) -> pd.DataFrame:
-    rows = np.flatnonzero(probabilities.argmax(axis=1) != truth)
-    first, second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :2].T
-    confidence = probabilities[rows, first]
+def _mistakes(
+    texts: Sequence[str], truth: np.ndarray, answers: np.ndarray, probabilities: np.ndarray, names: list[str]
+) -> pd.DataFrame:
+    rows = np.flatnonzero(answers != truth)
+    second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, 1]
+    first, none = answers[rows], answers[rows] >= probabilities.shape[1]
+    confidence = np.where(none, 0.0, probabilities[rows, np.where(none, 0, first)])
     table = pd.DataFrame(
         {
             "text": [texts[row] for row in rows.tolist()],

@@ -5,8 +5,9 @@
     savedmodel    savedmodel/       for TensorFlow Serving and ``tf.saved_model.load``
     litert        model.tflite      for LiteRT, once TensorFlow Lite
 
-Every form takes padded ids, int32 (B, T) of any size, and gives probabilities, float32 (B, C). What the comparison
-found stands in a JSON file beside the export. Drawing the ONNX graph is onnx_graph.py's business.
+Every form takes padded ids, int32 (B, T) of any size, and gives ``probabilities`` (B, C), ``logits`` (B, C) and
+``vector`` (B, F), float32. What the comparison found stands in a JSON file beside the export. Drawing the ONNX graph is
+onnx_graph.py's business.
 """
 
 import contextlib
@@ -25,8 +26,9 @@ import numpy as np
 from intent_bert.config import TEXT
 from intent_bert.data import datasets
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, ModelFolderError, SettingsError
+from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
 from intent_bert.inference.engines import OnnxEngine
+from intent_bert.model.decision import Outputs, is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
     MISTAKES_FILE,
@@ -38,12 +40,12 @@ from intent_bert.model.folder import (
     exported_name,
     files_in,
     link_own_files,
-    reason,
     replacement,
     write_config,
     write_json,
 )
-from intent_bert.model.network import predict_in_batches, probability_function
+from intent_bert.model.keras_engine import KerasEngine, predict_in_batches
+from intent_bert.model.network import outputs_model
 from intent_bert.model.saved import Artifact, load_artifact
 
 logger = logging.getLogger("intent_bert")
@@ -188,14 +190,17 @@ def write_export(
     """
     path = folder / exported_name(format, quantize)
     model = artifact.model
-    ask = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format](model, path, quantize)
+    write = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format]
+    exported_outputs = write(model, path, quantize)
     few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
     ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
-    expected = predict_in_batches(probability_function(model), ids, len(artifact.classes))
-    found = ask(ids)
-    differences = np.abs(expected - found).max(axis=1)  # (sentences,)
-    changed = expected.argmax(axis=1) != found.argmax(axis=1)
-    sure = expected.max(axis=1) > SURE
+    expected, found = (
+        artifact.decision.predictions(outputs(ids), is_wordless(ids))
+        for outputs in (KerasEngine(model).outputs, exported_outputs)
+    )
+    differences = np.abs(expected.probabilities - found.probabilities).max(axis=1)  # (sentences,)
+    changed = expected.numbers != found.numbers
+    sure = expected.probabilities.max(axis=1) > SURE
     check = ExportCheck(
         file=path.name,
         format=format,
@@ -218,32 +223,51 @@ def write_export(
 
 # --- the formats -------------------------------------------------------------------------------------------------
 
-Ask = Callable[[Sequence[Sequence[int]]], np.ndarray]  # ids of some sentences -> their probabilities
+OutputsOf = Callable[[Sequence[Sequence[int]]], Outputs]  # ids of some sentences -> what the export gives
 
 
-def _write_onnx(model: keras.Model, path: Path, quantize: str | None) -> Ask:
+def _write_onnx(model: keras.Model, path: Path, quantize: str | None) -> OutputsOf:
     from intent_bert.export.onnx_graph import onnx_model
 
     path.write_bytes(onnx_model(model, quantize).SerializeToString())
-    return OnnxEngine(path).probabilities
+    return OnnxEngine(path).outputs
 
 
-def _write_savedmodel(model: keras.Model, path: Path, _: str | None) -> Ask:
+def _write_savedmodel(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
     import tensorflow as tf
 
-    _keras_export(model, path, "tf_saved_model")
+    named = _named_outputs(model)
+    _keras_export(named, path, "tf_saved_model")
     loaded = tf.saved_model.load(path)
-    return lambda ids: predict_in_batches(
-        lambda rows: loaded.serve(tf.constant(rows)).numpy(), ids, model.output_shape[-1]
-    )
+    return _outputs_of(named, lambda rows: loaded.serve(tf.constant(rows)))
 
 
-def _write_litert(model: keras.Model, path: Path, _: str | None) -> Ask:
-    _keras_export(model, path, "litert")
-    ask = _litert_interpreter(path).get_signature_runner()
-    return lambda ids: predict_in_batches(
-        lambda rows: next(iter(ask(input_ids=rows).values())), ids, model.output_shape[-1]
-    )
+def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
+    named = _named_outputs(model)
+    _keras_export(named, path, "litert")
+    interpreter = _litert_interpreter(path)
+    return _outputs_of(named, lambda rows: interpreter.get_signature_runner()(input_ids=rows))
+
+
+def _named_outputs(model: keras.Model) -> keras.Model:
+    """The same layers, with all that an export gives by name."""
+    logits, vector = outputs_model(model).outputs
+    return keras.Model(model.input, {"probabilities": model.output, "logits": logits, "vector": vector})
+
+
+def _outputs_of(named: keras.Model, run: Callable[[np.ndarray], dict[str, Any]]) -> OutputsOf:
+    """Outputs of any sentences from what computes a batch by name."""
+    classes, width = (named.output[name].shape[-1] for name in ("logits", "vector"))
+
+    def batch(rows: np.ndarray) -> np.ndarray:
+        found = run(rows)
+        return np.concatenate([np.asarray(found[name]) for name in ("logits", "vector")], axis=1)
+
+    def outputs(ids: Sequence[Sequence[int]]) -> Outputs:
+        both = predict_in_batches(batch, ids, classes + width)
+        return Outputs(both[:, :classes], both[:, classes:])
+
+    return outputs
 
 
 def _keras_export(model: keras.Model, path: Path, format: str) -> None:

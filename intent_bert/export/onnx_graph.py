@@ -1,6 +1,7 @@
 """The classifier as an ONNX graph, drawn node by node from the weights of the Keras model.
 
-    input_ids (B, T) int32 -> embeddings -> encoder layers -> pooling and head -> probabilities (B, C) float32
+    input_ids (B, T) int32 -> embeddings -> encoder layers -> pooling -> vector (B, F) -> head -> logits (B, C)
+                                                                                      -> probabilities (B, C)
 
 Dimensions as in bert/layers.py, and M = B * T: the rows of all tokens, padding among them, one under the other. Every
 matrix product is one of (M, K) with (K, J), a single one for the whole batch; only attention looks at (B, T, H).
@@ -30,7 +31,7 @@ from intent_bert.version import __version__
 
 OPSET, IR_VERSION = 20, 9  # the first that have Gelu, and what goes with them
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
-INPUT, OUTPUT = "input_ids", "probabilities"
+INPUT, PROBABILITIES, LOGITS, VECTOR = "input_ids", "probabilities", "logits", "vector"
 _LAYERS = {INPUT, "bert", "pooling", "rnn", "dropout", "dense", "dropout_2", "logits", "intent"}  # of build_model
 _LARGEST_BYTES = 2**31 - 1  # of a protobuf file
 _LEAST_GELU = 0.171  # GELU is nowhere below -0.1701, in neither form
@@ -51,15 +52,21 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
     layers = {layer.name: layer for layer in model.layers}
     pooling = layers["pooling"].pooling if "pooling" in layers else None
     states = graph.encoder(bert, first_only=pooling == "cls")
-    x = graph.recurrent(layers["rnn"], states[-1]) if pooling is None else graph.pooled(pooling, states)
+    x = graph.recurrent(layers["rnn"], states[-1]) if pooling is None else graph.pooled(pooling, states)  # (B, F)
+    graph.add("Identity", x, result=VECTOR)
     if "dense" in layers:
         x = graph.add("Tanh", graph.dense(x, layers["dense"]))
-    graph.add("Softmax", graph.dense(x, layers["logits"]), axis=-1, result=OUTPUT)  # (B, C)
+    x = graph.add("Identity", graph.dense(x, layers["logits"]), result=LOGITS)  # (B, C)
+    graph.add("Softmax", x, axis=-1, result=PROBABILITIES)
     unknown = [name for name in layers if name not in _LAYERS]
     unknown += [weight.path for weight in model.weights if id(weight) not in graph.weights_drawn]
     if unknown:
         raise SettingsError(f"can't write this model as ONNX: it has {', '.join(unknown[:3])}, which no export knows")
-    return graph.finished(model.output_shape[-1])
+    return graph.finished(model.output_shape[-1], _vector_width(layers))
+
+
+def _vector_width(layers: dict[str, Any]) -> int:
+    return layers["rnn" if "rnn" in layers else "pooling"].output.shape[-1]
 
 
 class _Graph:
@@ -106,12 +113,13 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, results, name, domain=domain, **attributes))
         return results
 
-    def finished(self, number_of_classes: int) -> onnx.ModelProto:
+    def finished(self, number_of_classes: int, vector_width: int) -> onnx.ModelProto:
+        widths = {PROBABILITIES: number_of_classes, LOGITS: number_of_classes, VECTOR: vector_width}
         graph = helper.make_graph(
             self.nodes,
             "intent_classifier",
             [helper.make_tensor_value_info(INPUT, TensorProto.INT32, ["batch", "tokens"])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", number_of_classes])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", n]) for name, n in widths.items()],
             list(self.constants.values()),
         )
         operators = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]

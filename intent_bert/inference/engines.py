@@ -1,10 +1,11 @@
-"""What computes an answer: which engine a model folder can use here, and the one on ONNX Runtime.
+"""What computes a prediction: which engine a model folder can use here, and the one on ONNX Runtime.
 
     onnx        model.onnx on ONNX Runtime, float32
     onnx-int8   model.int8.onnx on ONNX Runtime
     keras       model.weights.h5 in Keras on TensorFlow
 
-TensorFlow and Keras are imported for the last alone. Texts, intents and rankings are prediction.py's business.
+The last is model/keras_engine.py; TensorFlow and Keras are imported for it alone. What logits mean is
+model/decision.py's business.
 """
 
 import logging
@@ -14,15 +15,15 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from intent_bert.errors import ModelFolderError, SettingsError
-from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder, reason
+from intent_bert.errors import ModelFolderError, SettingsError, reason
+from intent_bert.model.decision import Outputs
+from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
 
 if TYPE_CHECKING:
-    import keras
     import onnxruntime
 
 logger = logging.getLogger("intent_bert")
@@ -31,6 +32,8 @@ ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
 KERAS = "keras"
 AUTO = "auto"
 ENGINES = (*ENGINE_FILES, KERAS)
+_OUTPUTS = ("logits", "vector")  # of the graph
+_TINY = np.finfo("float32").tiny
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
 LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
 
@@ -64,7 +67,9 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
         elif engine == name:
             raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install onnxruntime")
         else:
-            logger.warning("onnxruntime is not installed (pip install onnxruntime): Keras answers, more slowly")
+            logger.warning(
+                "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
+            )
             break
     missing = [name for name in ("keras", "tensorflow") if not _is_installed(name)]
     if missing:
@@ -76,29 +81,21 @@ def _is_installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-class KerasEngine:
-    """A Keras model in memory, in batches of so many sentences of about one length."""
+class Engine(Protocol):
+    """What computes outputs: ``name`` says which."""
 
-    name = KERAS
+    name: str
 
-    def __init__(self, model: "keras.Model", batch_size: int) -> None:
-        from intent_bert.model.network import probability_function
-
-        self._function, self._width, self._batch_size = probability_function(model), model.output_shape[-1], batch_size
-
-    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
-        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
-        from intent_bert.model.network import predict_in_batches
-
-        return predict_in_batches(self._function, ids, self._width, self._batch_size)
+    def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
+        """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
 
 
 class OnnxEngine:
-    """A model file in ONNX Runtime: padded ids in, probabilities out. It may be called from several threads.
+    """A model file in ONNX Runtime. It may be called from several threads.
 
-    Many sentences are answered in batches side by side, each on one core: the many small steps of one batch would keep
-    no two cores busy. A lone sentence has all cores to itself, in a session of its own that the second such sentence
-    opens: who asks once, or only tables, does without the memory.
+    Many sentences are computed in batches side by side, each on one core: the many small steps of one batch would not
+    keep two cores busy. A single sentence has all cores to itself, in a session of its own that is opened for the
+    second such sentence, so that one question, or only tables, need no memory for it.
 
     Args:
         path: the file.
@@ -112,41 +109,57 @@ class OnnxEngine:
 
     def __init__(self, path: Path, name: str = "onnx", threads: int | None = None) -> None:
         self.name, self._path, self._threads = name, path, threads or usable_cores()
-        self._session = self._lone_session = _open_session(path, 1)
-        self._lone_sentences, self._lock = 0, Lock()
-        self._input, self._width = self._session.get_inputs()[0].name, self._session.get_outputs()[0].shape[1]
+        self._session = self._single_session = _open_session(path, 1)
+        self._single_sentences, self._lock = 0, Lock()
+        self._input, self._widths = self._session.get_inputs()[0].name, _output_widths(self._session)
 
-    def __call__(self, input_ids: np.ndarray) -> np.ndarray:
-        """Padded ids, int32 (B, T) -> probabilities, float32 (B, C)."""
-        return self._session.run(None, {self._input: input_ids})[0]
-
-    def probabilities(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
-        """Ids of sentences of any length -> probabilities, float32 (sentences, C), in their order."""
+    def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
+        """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
         if len(ids) == 1:
-            return self._answer_alone(np.array(ids, "int32"))
-        answers = np.empty((len(ids), self._width), "float32")
-        batches = list(batches_by_length(ids))
-        if len(batches) == 1 or self._threads == 1:
+            return self._run(self._session_for_one(), np.array(ids, "int32"))
+        outputs = Outputs(*(np.empty((len(ids), width), "float32") for width in self._widths))
+        for rows, part in self._in_batches(list(batches_by_length(ids))):
+            outputs.logits[rows], outputs.vectors[rows] = part
+        return outputs
+
+    def _in_batches(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, Outputs]]:
+        """The rows of each batch with what they give; several batches side by side."""
+        if len(batches) < 2 or self._threads == 1:
             for rows, padded in batches:
-                answers[rows] = self(padded)
-        elif batches:
-            self._answer_side_by_side(batches, answers)
-        return answers
-
-    def _answer_alone(self, input_ids: np.ndarray) -> np.ndarray:
-        if self._lone_session is self._session and self._threads > 1:
-            with self._lock:
-                self._lone_sentences += 1
-                if self._lone_sentences == 2:
-                    self._lone_session = _open_session(self._path, self._threads)
-        return self._lone_session.run(None, {self._input: input_ids})[0]
-
-    def _answer_side_by_side(self, batches: list[tuple[np.ndarray, np.ndarray]], answers: np.ndarray) -> None:
+                yield rows, self._run(self._session, padded)
+            return
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(self._threads) as pool:
-            for (rows, _), answer in zip(batches, pool.map(self, [padded for _, padded in batches]), strict=True):
-                answers[rows] = answer
+            parts = pool.map(lambda batch: self._run(self._session, batch[1]), batches)
+            yield from zip((rows for rows, _ in batches), parts, strict=True)
+
+    def _run(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> Outputs:
+        """Padded ids, int32 (B, T) -> logits (B, C) and vectors (B, F)."""
+        if self._widths.vectors:
+            return Outputs(*session.run(list(_OUTPUTS), {self._input: input_ids}))
+        probabilities = session.run(None, {self._input: input_ids})[0]  # of format 1: their logarithms are logits
+        return Outputs(np.log(np.maximum(probabilities, _TINY)), np.empty((len(input_ids), 0), "float32"))
+
+    def _session_for_one(self) -> "onnxruntime.InferenceSession":
+        if self._single_session is self._session and self._threads > 1:
+            with self._lock:
+                self._single_sentences += 1
+                if self._single_sentences == 2:
+                    self._single_session = _open_session(self._path, self._threads)
+        return self._single_session
+
+
+class _Widths(NamedTuple):
+    logits: int
+    vectors: int  # 0 where the file gives none
+
+
+def _output_widths(session: "onnxruntime.InferenceSession") -> _Widths:
+    widths = {each.name: each.shape[1] for each in session.get_outputs()}
+    if set(_OUTPUTS) <= set(widths):
+        return _Widths(*(widths[name] for name in _OUTPUTS))
+    return _Widths(next(iter(widths.values())), 0)
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":

@@ -9,16 +9,16 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple, Self, cast, overload
+from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 
 from intent_bert.errors import DataError, SettingsError
-from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, KerasEngine, OnnxEngine, choose_engine
+from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
+from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
 from intent_bert.model.folder import ModelFolder
 
 if TYPE_CHECKING:
-    from intent_bert.data.batches import Label
     from intent_bert.model.saved import Artifact
 
 logger = logging.getLogger("intent_bert")
@@ -26,32 +26,24 @@ logger = logging.getLogger("intent_bert")
 CHUNK = 4096  # texts that are held as ids at a time, sorted by length among themselves
 
 
-class Answer(NamedTuple):
-    """An intent and its probability; ``intent`` is None, with confidence 0, for a text without a word in it."""
-
-    intent: "Label | None"
-    confidence: float
-
-
 class IntentPredictor:
     """A trained model that answers. Make one with ``IntentPredictor.load(folder)``.
 
-    A text longer than the model's ``max_seq_len`` is answered from its beginning. A text without a word (empty,
-    or white space) has no intent: its answer is ``Answer(None, 0.0)`` and its probabilities are all alike.
+    Of a text longer than the model's ``max_seq_len`` the beginning counts. A text without a word (empty, or white
+    space) has no intent: its prediction is ``Answer(None, 0.0)`` and its probabilities are all alike.
 
     Attributes:
-        engine: what computes the answers: "onnx", "onnx-int8" or "keras".
+        engine: what computes: "onnx", "onnx-int8" or "keras".
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
+        decision: how the network's outputs become predictions.
     """
 
-    def __init__(
-        self, artifact: "Artifact | ModelFolder", batch_size: int = 64, engine: OnnxEngine | None = None
-    ) -> None:
-        self.classes, self.max_seq_len, self.tokenizer = artifact.classes, artifact.max_seq_len, artifact.tokenizer
-        self._engine = engine or KerasEngine(cast("Artifact", artifact).model, batch_size)
-        self.engine = self._engine.name
-        self._told_of_cut = False
+    def __init__(self, model: "Artifact | ModelFolder", engine: Engine) -> None:
+        self.classes, self.max_seq_len, self.tokenizer = model.classes, model.max_seq_len, model.tokenizer
+        self.decision: Decision = model.decision
+        self._engine, self.engine = engine, engine.name
+        self._warned_of_cut = False
 
     @classmethod
     def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO, threads: int | None = None) -> Self:
@@ -70,11 +62,15 @@ class IntentPredictor:
         """
         opened = ModelFolder(folder)
         name = choose_engine(opened, engine)
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads must be at least 1, not {threads}")
         if name == KERAS:
+            from intent_bert.model.keras_engine import KerasEngine
             from intent_bert.model.saved import load_artifact
 
-            return cls(load_artifact(folder), batch_size)
-        return cls(opened, engine=OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+            artifact = load_artifact(opened)
+            return cls(artifact, KerasEngine(artifact.model, batch_size))
+        return cls(opened, OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
@@ -88,16 +84,25 @@ class IntentPredictor:
         k = self._check_top_k(top_k)
         answers: list[list[Answer]] = []
         for chunk in _chunks(texts):
-            probabilities, empty = self._probabilities(chunk)
-            answers += [[] if none else self._ranking(row, k) for row, none in zip(probabilities, empty, strict=True)]
+            predictions = self.predictions(chunk)
+            answers += [ranking(row, number, self.classes, k) for row, number in zip(*predictions, strict=True)]
         if top_k is None:
-            return [ranking[0] if ranking else Answer(None, 0.0) for ranking in answers]
+            return [ranked[0] if ranked else Answer(None, 0.0) for ranked in answers]
         return answers
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
-        parts = [self._probabilities(chunk)[0] for chunk in _chunks(texts)]
+        parts = [self.predictions(chunk).probabilities for chunk in _chunks(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
+
+    def predictions(self, texts: Sequence[str]) -> Predictions:
+        """Probabilities, float32 (N, C), and the predicted intents' numbers (N,) among ``classes``, -1 for none."""
+        ids = self._encode(texts)
+        return self.decision.predictions(self._engine.outputs(ids), is_wordless(ids))
+
+    def outputs(self, texts: Sequence[str]) -> Outputs:
+        """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
+        return self._engine.outputs(self._encode(texts))
 
     def predict_one(self, text: str) -> Answer:
         """The intent of one text."""
@@ -110,20 +115,14 @@ class IntentPredictor:
             raise SettingsError(f"top_k must be at least 1, not {top_k}")
         return min(top_k or 1, len(self.classes))
 
-    def _probabilities(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities of each text, and whether it is without a word."""
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         ids, cut = self.tokenizer.encode(texts, self.max_seq_len)
-        if cut and not self._told_of_cut:
-            self._told_of_cut = True
-            logger.warning("a text longer than %d tokens is answered from its beginning (told once)", self.max_seq_len)
-        probabilities = self._engine.probabilities(ids)
-        empty = np.array([len(sentence) == 2 for sentence in ids], bool)  # only [CLS] [SEP]
-        probabilities[empty] = 1 / len(self.classes)
-        return probabilities, empty
-
-    def _ranking(self, probabilities: np.ndarray, k: int) -> list[Answer]:
-        best = np.argsort(-probabilities, kind="stable")[:k]
-        return [Answer(self.classes[index], float(probabilities[index])) for index in best]
+        if cut and not self._warned_of_cut:
+            self._warned_of_cut = True
+            logger.warning(
+                "of a text longer than %d tokens the beginning counts (this warning comes once)", self.max_seq_len
+            )
+        return ids
 
 
 def _chunks(texts: str | Iterable[str]) -> Iterator[list[str]]:

@@ -1,6 +1,6 @@
 """A model folder as files: what is in it, whether it is whole, and how a new one takes its place. No Keras here.
 
-    config.json             format, encoder, pooling, training settings, the sha256 of the files it belongs with
+    config.json             format, encoder, architecture, decision, settings of the run, the sha256 of the files below
     model.weights.h5        the weights (Keras)
     vocab.txt               the WordPiece vocabulary
     tokenizer_config.json   whether text is lower-cased
@@ -30,14 +30,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
-from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
-from intent_bert.files.folders import nearest
+from intent_bert.config import Architecture
+from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError, nearest, reason
+from intent_bert.model.decision import Decision
 
 if TYPE_CHECKING:
-    from intent_bert.data.batches import Label
+    from intent_bert.data.labels import Label
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: before 0.2.0, the architecture's settings one by one and no decision
 CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "labels.json"
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
@@ -93,7 +95,6 @@ class ModelFolder:
     def __init__(self, folder: str | PathLike) -> None:
         self.path = Path(folder)
         self.config = read_config(self.path)
-        self.max_seq_len: int = self.config["max_seq_len"]
 
     def holds(self, name: str) -> bool:
         """Whether ``config.json`` counts this file, or this folder of files, to the model."""
@@ -105,11 +106,37 @@ class ModelFolder:
         return self.path / name
 
     @cached_property
+    def encoder(self) -> BertConfig:
+        """The encoder's shape, without what the architecture adds to it."""
+        return self._read(lambda: BertConfig.from_dict(self.config["encoder"]))
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """What the classifier is made of."""
+        return self._read(lambda: Architecture.of(**self.config["architecture"]))
+
+    @cached_property
+    def decision(self) -> Decision:
+        """How the network's outputs become predictions."""
+        return self._read(lambda: Decision.from_dict(self.config["decision"]))
+
+    @cached_property
+    def max_seq_len(self) -> int:
+        """The longest sentence in tokens."""
+        length = self.architecture.max_seq_len
+        if length is None:
+            raise ModelFolderError(f"{self.path} is damaged: {CONFIG_FILE} lacks max_seq_len")
+        return length
+
+    @cached_property
     def classes(self) -> "list[Label]":
         """The intents, in the order of the model's outputs."""
         classes = self._read(lambda: json.loads(self.file(LABELS_FILE).read_text(encoding="utf-8")))
-        if not isinstance(classes, list):
-            raise ModelFolderError(f"{self.path} is damaged: {LABELS_FILE} holds no list")
+        labels = isinstance(classes, list) and all(isinstance(label, str | int | float) for label in classes)
+        if not labels or len({str(label) for label in classes}) < max(len(classes), 2):
+            raise ModelFolderError(
+                f"{self.path} is damaged: {LABELS_FILE} holds no list of two or more different labels"
+            )
         return classes
 
     @cached_property
@@ -127,8 +154,13 @@ class ModelFolder:
             raise ModelFolderError(f"{self.path} is damaged: {reason(error)}") from error
 
 
+_COMMON_KINDS: dict[str, Any] = {"encoder": dict, "settings": dict, "sha256": dict}
+_KINDS = {**_COMMON_KINDS, "architecture": dict, "decision": dict}
+_KINDS_IN_FORMAT_1 = {**_COMMON_KINDS, "pooling": str, "dropout": (int, float), "max_seq_len": int, "head": str}
+
+
 def read_config(folder: Path) -> dict[str, Any]:
-    """The ``config.json`` of a model folder, checked for its format."""
+    """The ``config.json`` of a model folder, checked for its format; one of format 1 is given as format 2 has it."""
     if not folder.is_dir():
         raise ModelFolderError(f"no such model folder: {folder}")
     path = folder / CONFIG_FILE
@@ -139,21 +171,28 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
     except OSError as error:
         raise ModelFolderError(f"can't read {path}: {reason(error)}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelFolderError(f"{folder} is no model folder of intent_bert: its {CONFIG_FILE} is not ours") from None
     if version > FORMAT_VERSION:
         raise ModelFolderError(
             f"{folder} is in format {version} (intent_bert {config.get('intent_bert_version')}); this version reads "
             f"up to format {FORMAT_VERSION}: upgrade intent_bert"
         )
-    kinds: dict[str, Any] = {"encoder": dict, "pooling": str, "dropout": (int, float)}
-    kinds |= {"max_seq_len": int, "head": str, "settings": dict, "sha256": dict}
+    kinds = _KINDS_IN_FORMAT_1 if version == 1 else _KINDS
     missing = [key for key, kind in kinds.items() if not isinstance(config.get(key), kind)]
     if missing:
         raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} lacks {', '.join(sorted(missing))}")
     if config["sha256"].get(CONFIG_FILE) != _config_sha256(config):
         raise ModelFolderError(f"{folder} is damaged: {CONFIG_FILE} was changed after it was saved; copy it again")
-    return config
+    return _of_format_1(config) if version == 1 else config
+
+
+def _of_format_1(config: dict[str, Any]) -> dict[str, Any]:
+    """A ``config.json`` of format 1 as format 2 has it."""
+    architecture = {name: config.pop(name) for name in ("pooling", "head", "dropout", "max_seq_len")}
+    architecture["adapter_size"] = config["encoder"].pop("adapter_size", None)
+    decision = Decision().to_dict()
+    return {**config, "format_version": FORMAT_VERSION, "architecture": architecture, "decision": decision}
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -183,11 +222,6 @@ def _config_sha256(config: dict[str, Any]) -> str:
     others = {name: value for name, value in config["sha256"].items() if name != CONFIG_FILE}
     text = json.dumps({**config, "sha256": others}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def reason(error: Exception) -> str:
-    """An error in a line."""
-    return getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -1,98 +1,48 @@
-"""The classifier: a BERT encoder, a head, and a softmax over the intents.
+"""The classifier: a BERT encoder, a head, and the intents' logits.
 
-    input_ids (B, T) -> BertModelLayer (B, T, H) -> head -> softmax (B, C)
+    input_ids (B, T) -> BertModelLayer (B, T, H) -> vector (B, F) -> head -> logits (B, C) -> softmax
 
-    head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout
-             linear   pooling (B, H) -> dropout
-             rnn      bidirectional LSTM over the tokens (B, 2 * RNN_UNITS) -> dropout
+    head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout -> logits
+             linear   pooling (B, H) -> dropout -> logits
+             rnn      bidirectional LSTM over the tokens (B, 2 * RNN_UNITS) -> dropout -> logits
 
-B sentences, T tokens, H hidden_size, C intents. The model answers with probabilities; train it with
-``SparseCategoricalCrossentropy()`` as it is: Keras finds the softmax and computes the loss from what went into it.
-Nothing here reads tables or trains.
+B sentences, T tokens, H hidden_size, C intents. ``create_model`` ends in the softmax, as the tutorial has it: train
+that model with ``SparseCategoricalCrossentropy()`` as it is, Keras finds the softmax and computes the loss from what
+went into it. ``logits_model`` and ``outputs_model`` reach what lies beneath. What logits mean is decision.py's
+business; nothing here reads tables or trains.
 """
 
-import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from intent_bert.bert.backend import on_tensorflow, traced_once
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
-from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
+from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt, resolved_max_seq_len
 from intent_bert.bert.encoder import BertModelLayer
-from intent_bert.bert.layers import PACKAGE
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT, resolve
-from intent_bert.config import DEFAULT_DROPOUT, TrainingConfig, check_head, check_pooling, trained_layers
-from intent_bert.data.batches import Ids, Label, pad
+from intent_bert.bert.pretrained import resolve
+from intent_bert.config import Architecture, trained_layers
+from intent_bert.data.labels import Label
 from intent_bert.errors import SettingsError
-from intent_bert.files.progress import progress_bar
-from intent_bert.machine import precision_here
+from intent_bert.model.pooling import TokenPooling
 
 RNN_UNITS = 128  # in each direction
+LOGITS, PROBABILITIES = "logits", "intent"  # the last two layers
 _LAST_FOUR = [-4, -3, -2, -1]
-_HDF5_OVERHEAD = 4096  # bytes that a weight file takes for each weight beyond its numbers, at most
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class TokenPooling(keras.layers.Layer):
-    """One vector a sentence from its hidden states; padding is left out.
-
-    ``cls`` takes the [CLS] row, ``mean`` and ``max`` go over the tokens, ``sum_last_four``, ``mean_last_four`` and
-    ``concat_last_four`` first add, average or join each token's vectors of the last four layers and then average over
-    the tokens. Called with ``(hidden_states, input_ids)``, hidden_states being (B, T, H) or, for the last three, a
-    list of four of them.
-    """
-
-    def __init__(self, pooling: str = "cls", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_pooling(pooling)
-        self.pooling = pooling
-
-    def build(self, *_: Any) -> None:
-        self.built = True
-
-    def call(self, hidden_states: Any, input_ids: Any) -> Any:
-        if self.pooling == "cls":
-            return hidden_states[:, 0, :]  # (B, H)
-        if self.pooling in ("sum_last_four", "mean_last_four"):
-            total = sum(hidden_states[1:], hidden_states[0])
-            hidden_states = total / len(hidden_states) if self.pooling == "mean_last_four" else total
-        elif self.pooling == "concat_last_four":
-            hidden_states = ops.concatenate(hidden_states, axis=-1)  # (B, T, 4H)
-        mask = ops.expand_dims(ops.cast(ops.not_equal(input_ids, 0), hidden_states.dtype), -1)  # (B, T, 1)
-        if self.pooling == "max":
-            return ops.max(hidden_states - (1 - mask) * 1e4, axis=1)
-        return ops.sum(hidden_states * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1)
-
-    def compute_output_shape(self, hidden_shape: Any, *_: Any) -> tuple:
-        if self.pooling == "concat_last_four":
-            return (hidden_shape[0][0], 4 * hidden_shape[0][-1])
-        if self.pooling in ("sum_last_four", "mean_last_four"):
-            hidden_shape = hidden_shape[0]
-        return (hidden_shape[0], hidden_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pooling": self.pooling}
 
 
 def create_model(
     max_seq_len: int,
-    bert_ckpt_file: str | PathLike = DEFAULT_CHECKPOINT,
-    classes: Sequence[Label] | int = 7,
+    bert_ckpt_file: str | PathLike,
+    classes: Sequence[Label] | int,
     *,
-    pooling: str = "cls",
-    dropout: float = DEFAULT_DROPOUT,
-    head: str = "dense",
+    pooling: str = Architecture.pooling,
+    dropout: float = Architecture.dropout,
+    head: str = Architecture.head,
     train_layers: str | int = "all",
-    adapter_size: int | None = None,
-    dtype: Any = None,
+    adapter_size: int | None = Architecture.adapter_size,
+    dtype: str | None = None,
 ) -> keras.Model:
     """A classifier with pretrained weights in its encoder, ready to be compiled and trained.
 
@@ -100,7 +50,7 @@ def create_model(
         max_seq_len: the longest sentence it must take, in tokens; any shorter one is taken as well.
         bert_ckpt_file: a known name ("all-MiniLM-L6-v2"), a checkpoint folder in Google's or Hugging Face's layout,
             or a prefix (".../bert_model.ckpt").
-        classes: the intents, or how many there are (the tutorial's seven by default).
+        classes: the intents, or how many there are.
         pooling: how hidden states become one vector; see ``TokenPooling``.
         dropout: the rate before and after the dense layer.
         head: "dense" (the tutorial's), "linear" (a softmax over the pooled vector and nothing between), or "rnn" (a
@@ -108,7 +58,7 @@ def create_model(
         train_layers: what learns beside the head: "all", the last N encoder layers, or "head" for none of them. Frozen
             layers have no dropout.
         adapter_size: adds Houlsby adapters of this width and freezes the rest of the encoder.
-        dtype: a Keras dtype policy such as "mixed_bfloat16"; the softmax stays float32.
+        dtype: a Keras dtype policy such as "mixed_bfloat16"; logits and softmax stay float32.
 
     Returns:
         A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
@@ -119,40 +69,41 @@ def create_model(
         CheckpointError: the checkpoint is not whole or does not fit its config.
     """
     folder = check_checkpoint_folder(resolve(bert_ckpt_file))
-    params = params_from_pretrained_ckpt(folder)
-    params.adapter_size = adapter_size
-    check_max_seq_len(max_seq_len, params)
+    architecture = Architecture(pooling, head, dropout, max_seq_len, adapter_size)
+    return pretrained_model(folder, params_from_pretrained_ckpt(folder), classes, architecture, train_layers, dtype)
+
+
+def pretrained_model(
+    folder: str | PathLike,
+    config: BertConfig,
+    classes: Sequence[Label] | int,
+    architecture: Architecture,
+    train_layers: str | int = "all",
+    dtype: str | None = None,
+) -> keras.Model:
+    """``create_model`` for a checkpoint folder that is known to be whole, and its config."""
+    if architecture.max_seq_len is not None:
+        resolved_max_seq_len(architecture.max_seq_len, architecture.max_seq_len, config.max_position_embeddings)
     number = classes if isinstance(classes, int) else len(classes)
-    model = build_model(
-        params, number, pooling=pooling, dropout=dropout, head=head, train_layers=train_layers, dtype=dtype
-    )
+    model = build_model(config, number, architecture, train_layers, dtype)
     load_stock_weights(model.get_layer("bert"), folder)
     return model
 
 
 def build_model(
-    params: BertConfig,
+    config: BertConfig,
     number_of_classes: int,
-    *,
-    pooling: str = "cls",
-    dropout: float = DEFAULT_DROPOUT,
-    head: str = "dense",
+    architecture: Architecture,
     train_layers: str | int = "all",
-    dtype: Any = None,
+    dtype: str | None = None,
 ) -> keras.Model:
-    """The same model from the encoder's parameters alone, with random weights."""
-    check_pooling(pooling)
-    check_head(head, pooling)
+    """The same model from the encoder's config alone, with random weights."""
     if number_of_classes < 2:
         raise SettingsError(f"a classifier needs at least two intents, not {number_of_classes}")
-    params = BertConfig.from_dict(params.to_dict())
-    if pooling.endswith("last_four"):
-        if params.num_layers < 4:
-            raise SettingsError(f"pooling {pooling!r} needs four layers, the checkpoint has {params.num_layers}")
-        params.out_layer_ndxs = _LAST_FOUR
+    pooling, head = architecture.pooling, architecture.head
     input_ids = keras.Input((None,), dtype="int32", name="input_ids")  # (B, T)
     bert = BertModelLayer.from_params(
-        params,
+        _encoder_config(config, architecture),
         name="bert",
         train_layers=trained_layers(train_layers),
         first_only=pooling == "cls" and head != "rnn",
@@ -165,99 +116,34 @@ def build_model(
         x = rnn(hidden_states, mask=ops.not_equal(input_ids, 0))  # (B, 2 * RNN_UNITS)
     else:
         x = TokenPooling(pooling, name="pooling", dtype=dtype)(hidden_states, input_ids)  # (B, H)
-    x = keras.layers.Dropout(dropout, name="dropout", dtype=dtype)(x)
+    x = keras.layers.Dropout(architecture.dropout, name="dropout", dtype=dtype)(x)
     if head == "dense":
-        x = keras.layers.Dense(params.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
-        x = keras.layers.Dropout(dropout, name="dropout_2", dtype=dtype)(x)
-    x = keras.layers.Dense(number_of_classes, name="logits", dtype="float32")(x)  # (B, C)
-    probabilities = keras.layers.Softmax(name="intent", dtype="float32")(x)
+        x = keras.layers.Dense(config.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
+        x = keras.layers.Dropout(architecture.dropout, name="dropout_2", dtype=dtype)(x)
+    x = keras.layers.Dense(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
+    probabilities = keras.layers.Softmax(name=PROBABILITIES, dtype="float32")(x)
     return keras.Model(input_ids, probabilities, name="intent_classifier")
 
 
-def model_arguments(config: TrainingConfig) -> dict[str, Any]:
-    """The settings of a run that are arguments of ``create_model``, under its names."""
-    names = ("pooling", "dropout", "head", "train_layers", "adapter_size")
-    policy = {"bfloat16": "mixed_bfloat16"}.get(precision := precision_here(config.precision), precision)
-    return {name: getattr(config, name) for name in names} | {"dtype": policy}
-
-
-def check_max_seq_len(max_seq_len: int, params: BertConfig, name: str = "max_seq_len") -> None:
-    if not 3 <= max_seq_len <= params.max_position_embeddings:
+def _encoder_config(config: BertConfig, architecture: Architecture) -> BertConfig:
+    """The encoder's config with the adapters and outputs that the architecture asks for."""
+    last_four = architecture.pooling.endswith("last_four")
+    if last_four and config.num_layers < 4:
         raise SettingsError(
-            f"{name} must be 3 to {params.max_position_embeddings} tokens for this checkpoint, not {max_seq_len}"
+            f"pooling {architecture.pooling!r} needs four layers, the checkpoint has {config.num_layers}"
         )
+    outputs = _LAST_FOUR if last_four else None
+    changed = {"adapter_size": architecture.adapter_size, "out_layer_ndxs": outputs}
+    return BertConfig.from_dict({**config.to_dict(), **changed})
 
 
-def save_weights(model: keras.Model, path: Path) -> None:
-    """``model.save_weights``, for which a full disk is an OSError: the HDF5 library may crash on it.
-
-    As many bytes as the file will take, optimizer state included, are written and freed first.
-    """
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.weights, *(optimizer.variables if optimizer is not None else [])]
-    size = sum(4 * math.prod(variable.shape) + _HDF5_OVERHEAD for variable in variables)
-    block = bytes(1 << 20)
-    try:
-        with path.open("wb") as stream:
-            for start in range(0, size, len(block)):
-                stream.write(block[: size - start])
-    finally:
-        path.unlink(missing_ok=True)
-    model.save_weights(path)
+def logits_model(model: keras.Model) -> keras.Model:
+    """The same layers without the softmax: inputs -> logits float32 (B, C)."""
+    return keras.Model(model.inputs, model.get_layer(LOGITS).output, name="logits")
 
 
-def probability_function(model: keras.Model) -> Callable[..., np.ndarray]:
-    """A compiled function from the model's inputs, such as padded ids (B, T), to probabilities (B, C).
-
-    On TensorFlow one graph serves every shape; elsewhere each shape is compiled when it first comes.
-    """
-    if not on_tensorflow():
-        return lambda *inputs: model.predict_on_batch(list(inputs) if len(inputs) > 1 else inputs[0])
-    if not hasattr(model, "_probability_graph"):  # tracing takes seconds: once for a model
-        model._probability_graph = traced_once(
-            lambda *inputs: model(list(inputs) if len(inputs) > 1 else inputs[0], training=False),
-            [(each.shape, each.dtype) for each in model.inputs],
-        )
-    return lambda *inputs: ops.convert_to_numpy(model._probability_graph(*map(ops.convert_to_tensor, inputs)))
-
-
-@contextmanager
-def quiet_about_tracing() -> Iterator[None]:
-    """Drops TensorFlow's warning, from the fifth model in a process on, that a function was traced anew: it must be."""
-
-    def other(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    log = logging.getLogger("tensorflow")
-    log.addFilter(other)
-    try:
-        yield
-    finally:
-        log.removeFilter(other)
-
-
-@quiet_about_tracing()
-def predict_in_batches(
-    predict: Callable[..., np.ndarray],
-    ids: Sequence[Ids],
-    width: int,
-    batch_size: int = 64,
-    progress: str | None = None,
-    inputs: Callable[[np.ndarray], tuple[np.ndarray, ...]] | None = None,
-) -> np.ndarray:
-    """What ``predict`` answers, (sentences, width) float32 in the order of ``ids``, in batches of about one length.
-
-    ``inputs`` gives what ``predict`` takes for these rows; by default their padded ids. ``progress`` names a bar on
-    stderr that shows when the work takes over two seconds.
-    """
-    if inputs is None:
-        inputs = lambda rows: (pad([ids[row] for row in rows]),)  # noqa: E731
-    order = np.argsort([len(sentence) for sentence in ids], kind="stable")
-    answers = np.zeros((len(ids), width), "float32")
-    bar = progress_bar(len(ids), progress, "sentence", delay=2, leave=False)
-    with bar:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            answers[rows] = predict(*inputs(rows))
-            bar.update(len(rows))
-    return answers
+def outputs_model(model: keras.Model) -> keras.Model:
+    """The same layers: inputs -> logits float32 (B, C), and the sentence's vector float32 (B, F) beneath the head."""
+    names = [layer.name for layer in model.layers]
+    vector = model.get_layer("rnn" if "rnn" in names else "pooling").output
+    return keras.Model(model.inputs, [model.get_layer(LOGITS).output, ops.cast(vector, "float32")], name="outputs")

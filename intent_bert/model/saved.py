@@ -4,8 +4,9 @@ What the folder holds, and how it is written and checked, is ``model_folder``'s 
 model, and a Keras model its files.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +16,10 @@ import numpy as np
 
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
-from intent_bert.data.batches import Label
-from intent_bert.errors import IntentBertError, ModelFolderError
+from intent_bert.config import Architecture
+from intent_bert.data.labels import Label
+from intent_bert.errors import IntentBertError, ModelFolderError, reason
+from intent_bert.model.decision import Decision
 from intent_bert.model.folder import (
     FORMAT_VERSION,
     LABELS_FILE,
@@ -24,48 +27,72 @@ from intent_bert.model.folder import (
     WEIGHTS_FILE,
     ModelFolder,
     files_in,
-    reason,
     replacement,
     write_config,
     write_json,
 )
-from intent_bert.model.network import build_model, save_weights
+from intent_bert.model.network import build_model
 from intent_bert.version import __version__
 
-_ARCHITECTURE = ("max_seq_len", "pooling", "dropout", "head")
+_OF_THE_ARCHITECTURE = ("adapter_size", "out_layer_ndxs")  # what a BertConfig has from it
+_HDF5_OVERHEAD = 4096  # bytes that a weight file takes for each weight beyond its numbers, at most
 
 
 @dataclass
 class Artifact:
-    """A trained classifier and all that is needed to ask it.
+    """A trained classifier and all that is needed to ask it; the model computes in float32.
 
-    ``pooling``, ``dropout`` and ``head`` are ``create_model``'s arguments; ``settings`` are the facts of the run, kept
-    for the reader. The model computes in float32, whatever it was trained in.
+    Attributes:
+        model: what ``create_model`` gives, with its trained weights.
+        tokenizer, classes: what texts become, and what the model's outputs are.
+        architecture, encoder: what the model is made of.
+        decision: how its outputs become predictions.
+        settings: facts of the run, kept for the reader.
     """
 
     model: keras.Model
     tokenizer: FullTokenizer
     classes: list[Label]
-    params: BertConfig
-    max_seq_len: int
-    pooling: str
-    dropout: float
-    head: str
+    encoder: BertConfig
+    architecture: Architecture
+    decision: Decision
     settings: dict[str, Any]
 
     @classmethod
     def trained(
-        cls, model: keras.Model, tokenizer: FullTokenizer, classes: list[Label], settings: dict[str, Any]
+        cls,
+        model: keras.Model,
+        tokenizer: FullTokenizer,
+        classes: list[Label],
+        architecture: Architecture,
+        settings: dict[str, Any],
     ) -> Self:
-        """What a run with these settings (those of ``TrainingConfig``, and facts of the run) has made."""
-        params = BertConfig.from_dict({**model.get_layer("bert").config.to_dict(), "out_layer_ndxs": None})
-        arguments = {name: settings[name] for name in _ARCHITECTURE}
-        if model.get_layer("bert").compute_dtype != "float32":
+        """What a run has made; a model that was trained in another precision is rebuilt in float32."""
+        bert = model.get_layer("bert")
+        encoder = BertConfig.from_dict({**bert.config.to_dict(), "adapter_size": None, "out_layer_ndxs": None})
+        if bert.compute_dtype != "float32":
             weights = model.get_weights()
-            shape = {name: settings[name] for name in ("pooling", "dropout", "head")}
-            model = build_model(params, len(classes), **shape, dtype="float32")
+            model = build_model(encoder, len(classes), architecture, dtype="float32")
             model.set_weights(weights)
-        return cls(model=model, tokenizer=tokenizer, classes=classes, params=params, settings=settings, **arguments)
+        return cls(model, tokenizer, classes, encoder, architecture, Decision(), settings)
+
+    @property
+    def max_seq_len(self) -> int:
+        """The longest sentence in tokens."""
+        assert self.architecture.max_seq_len is not None  # resolved before the model was made
+        return self.architecture.max_seq_len
+
+
+def load_model(folder: str | PathLike) -> keras.Model:
+    """The Keras model of a model folder, as ``create_model`` gave it, with its trained weights.
+
+    Returns:
+        Input "input_ids" int32 (B, T), output probabilities float32 (B, C) in the order of ``labels.json``.
+
+    Raises:
+        ModelFolderError: no such folder, a part is missing or damaged, or it was written by a newer version.
+    """
+    return load_artifact(folder).model
 
 
 def save_artifact(
@@ -95,24 +122,40 @@ def save_artifact(
     return Path(folder).resolve()
 
 
-def load_artifact(folder: str | PathLike) -> Artifact:
-    """Read a model folder; no network, no code from the folder.
+def load_artifact(folder: str | PathLike | ModelFolder) -> Artifact:
+    """Read a model folder, opened already or not; no network, no code from the folder.
 
     Raises:
         ModelFolderError: no such folder, a part is missing or damaged, or it was written by a newer version.
     """
-    opened = ModelFolder(folder)
-    config = opened.config
+    opened = folder if isinstance(folder, ModelFolder) else ModelFolder(folder)
     weights, classes, tokenizer = opened.file(WEIGHTS_FILE), opened.classes, opened.tokenizer
     try:
-        params = BertConfig.from_dict(config["encoder"])
-        arguments = {name: config[name] for name in ("pooling", "dropout", "head")}
-        model = build_model(params, len(classes), **arguments, dtype="float32")
+        model = build_model(opened.encoder, len(classes), opened.architecture, dtype="float32")
         _load_every_weight(model, weights)
     except (KeyError, TypeError, OSError, ValueError, IntentBertError) as error:
         raise ModelFolderError(f"{opened.path} is damaged: {reason(error)}") from error
-    kept = {name: config[name] for name in (*_ARCHITECTURE, "settings")}
-    return Artifact(model=model, tokenizer=tokenizer, classes=classes, params=params, **kept)
+    return Artifact(
+        model, tokenizer, classes, opened.encoder, opened.architecture, opened.decision, opened.config["settings"]
+    )
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """``model.save_weights``, for which a full disk is an OSError: the HDF5 library may crash on it.
+
+    As many bytes as the file will take, optimizer state included, are written and freed first.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.weights, *(optimizer.variables if optimizer is not None else [])]
+    size = sum(4 * math.prod(variable.shape) + _HDF5_OVERHEAD for variable in variables)
+    block = bytes(1 << 20)
+    try:
+        with path.open("wb") as stream:
+            for start in range(0, size, len(block)):
+                stream.write(block[: size - start])
+    finally:
+        path.unlink(missing_ok=True)
+    model.save_weights(path)
 
 
 def _load_every_weight(model: keras.Model, path: Path) -> None:
@@ -136,11 +179,13 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
 
 
 def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None:
+    encoder = {name: value for name, value in artifact.encoder.to_dict().items() if name not in _OF_THE_ARCHITECTURE}
     config: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "intent_bert_version": __version__,
-        "encoder": artifact.params.to_dict(),
-        **{name: getattr(artifact, name) for name in _ARCHITECTURE},
+        "encoder": encoder,
+        "architecture": asdict(artifact.architecture),
+        "decision": artifact.decision.to_dict(),
         "settings": artifact.settings,
     }
     write_config(folder, config, [*LOADED_FILES, *(file for name in exported for file in files_in(folder / name))])

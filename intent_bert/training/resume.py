@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from intent_bert.errors import ModelFolderError, SettingsError
-from intent_bert.model.network import save_weights
+from intent_bert.model.saved import save_weights
 
 logger = logging.getLogger("intent_bert")
 

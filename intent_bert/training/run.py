@@ -1,4 +1,4 @@
-"""The run from a table to a model folder: read, check, split, fine-tune, evaluate, save.
+"""The run from a table to a model folder: prepare, fit, evaluate, save.
 
 ``train`` is what ``intent-bert train`` and ``scripts/train.py`` run.
 """
@@ -7,45 +7,36 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
-import tensorflow as tf
 
-from intent_bert.bert.checkpoint import check_checkpoint_folder
-from intent_bert.bert.config import params_from_pretrained_ckpt
-from intent_bert.bert.micro_batches import micro_batched
-from intent_bert.bert.pretrained import resolve
-from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
-from intent_bert.config import INTENT, DataSettings, TrainingConfig
-from intent_bert.data import datasets
-from intent_bert.data.batches import classes_of
-from intent_bert.data.preprocessing import check_tables, split_off
-from intent_bert.data.tables import read_table
-from intent_bert.errors import IntentBertError, ModelFolderError, SettingsError
+from intent_bert.config import TrainingConfig
+from intent_bert.data.datasets import read_tables
+from intent_bert.data.splits import with_validation
+from intent_bert.errors import IntentBertError, ModelFolderError
 from intent_bert.evaluation.card import model_card
 from intent_bert.evaluation.metrics import Evaluation
-from intent_bert.evaluation.plots import confusion_figure, save_figure
+from intent_bert.evaluation.reports import write_reports
 from intent_bert.export.exports import check_packages, export_with_the_run
-from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here, strategy_here
 from intent_bert.model.folder import (
     CARD_FILE,
-    CONFUSION_PICTURE,
-    CONFUSION_TABLE,
     HISTORY_FILE,
     LOG_FOLDER,
     METRICS_FILE,
-    MISTAKES_FILE,
     UNFINISHED,
     check_output_folder,
     write_json,
 )
-from intent_bert.model.network import check_max_seq_len, create_model, model_arguments, probability_function
+from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, save_artifact
-from intent_bert.training.fit import Sentences, evaluate, fine_tune
+from intent_bert.training.fit import evaluate, fit, trained_artifact
+from intent_bert.training.prepare import Prepared, Sentences, prepare
 from intent_bert.training.resume import UnfinishedRun
 from intent_bert.training.tensorboard import TensorBoardLogs
 
@@ -54,46 +45,31 @@ logger = logging.getLogger("intent_bert")
 
 @dataclass
 class TrainingResult:
-    """What ``train`` gives back: where the folder is, the figures of each split, and the history of the epochs."""
+    """What ``train`` gives back.
+
+    Attributes:
+        folder, log_dir: where the model folder and the TensorBoard logs are.
+        model: the trained ``keras.Model``, as ``load_model(folder)`` reads it.
+        evaluations: split -> its metrics.
+        history: a row an epoch.
+        interrupted: whether Ctrl-C ended the fit.
+        seconds: from reading the checkpoint to the best epoch's weights.
+    """
 
     folder: Path
     log_dir: Path
+    model: keras.Model
     evaluations: dict[str, Evaluation]
     history: pd.DataFrame
     interrupted: bool
     seconds: float
 
 
-def read_tables(config: DataSettings) -> dict[str, pd.DataFrame]:
-    """The checked tables of a run: train, and validation and test where there are any."""
-    columns = (config.text_column, config.label_column)
-    if (config.data is None) == (config.train_file is None):
-        raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
-    tables: dict[str, pd.DataFrame | None]
-    if config.data is not None:
-        splits = datasets.load(config.data, *columns)
-        tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    else:
-        tables = {"train": read_table(str(config.train_file), *columns), "validation": None, "test": None}
-    for name, file in (("validation", getattr(config, "validation_file", None)), ("test", config.test_file)):
-        if file is not None:
-            tables[name] = read_table(file, *columns)
-    assert tables["train"] is not None
-    check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
-    return {name: table for name, table in tables.items() if table is not None}
-
-
-def with_validation(tables: dict[str, pd.DataFrame], config: TrainingConfig) -> dict[str, pd.DataFrame]:
-    """The tables with a validation table held out of train, if there is none and the settings ask for it."""
-    if "validation" in tables or not config.validation_split:
-        return tables
-    train, validation = split_off(tables["train"], config.validation_split, config.seed)
-    held_out = {"validation": validation} if len(validation) else {}
-    return {"train": train, **held_out, **{name: table for name, table in tables.items() if name != "train"}}
-
-
 def train(
-    config: TrainingConfig, progress: bool = True, strategy: tf.distribute.Strategy | None = None
+    config: TrainingConfig,
+    verbose: int = 1,
+    strategy: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingResult:
     """Fine-tune as the settings say and leave a model folder.
 
@@ -102,76 +78,54 @@ def train(
 
     Args:
         config: every setting of the run.
-        progress: bars on stderr.
+        verbose: 1 shows progress on stderr.
         strategy: how the work is shared out; by default over all GPUs of the machine (``MirroredStrategy``) where there
             are several. A batch is cut into a share for each replica, and the weights become those of one device.
+        callbacks: Keras callbacks; their ``model`` is the one that is fitted, which ends in the logits.
 
     Raises:
         IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder; nothing is written.
     """
-    config.validate()
     if config.export:
         check_packages("onnx")
-    started = time.perf_counter()
-    strategy = strategy or strategy_here()
-    micro_batches = _set_up_process(config, strategy)
-    tables = with_validation(read_tables(config), config)
-    checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
-    params = params_from_pretrained_ckpt(checkpoint)
-    check_max_seq_len(config.max_seq_len, params)
-    tokenizer = FullTokenizer(checkpoint / VOCAB_FILE, config.do_lower_case)
-    weight_bytes = 4 * (params.vocab_size * params.hidden_size + params.num_layers * 12 * params.hidden_size**2)
-    output = check_output_folder(config.output_dir, needed_bytes=int((2.3 if config.export else 1.2) * weight_bytes))
+    check_output_folder(config.output_dir)
+    prepared = prepare(config, with_validation(read_tables(config), config), strategy)
+    output = check_output_folder(config.output_dir, needed_bytes=_bytes_of_the_folder(prepared))
     log_dir = Path(config.log_dir) if config.log_dir else output / LOG_FOLDER
-    classes = classes_of(tables["train"][INTENT])
-    config = config.suited_to(params.hidden_size, len(tables["train"]), len(classes))
-    splits = {name: Sentences.of(table, tokenizer, config.max_seq_len) for name, table in tables.items()}
-    logger.info("%s; %d intents", ", ".join(f"{len(t)} {name}" for name, t in tables.items()), len(classes))
-
-    config = replace(config, precision=precision_here(config.precision))
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
-    logs = TensorBoardLogs(log_dir, asdict(config))
-    unfinished = UnfinishedRun(output / UNFINISHED, {**asdict(config), "sentences": _digest(splits)})
+    logs = TensorBoardLogs(log_dir, prepared.settings())
+    unfinished = UnfinishedRun(output / UNFINISHED, {**prepared.settings(), "sentences": _digest(prepared.splits)})
     try:
-        with strategy.scope():
-            history, interrupted = fine_tune(
-                micro_batched(model, micro_batches),
-                splits["train"],
-                splits.get("validation"),
-                classes,
-                config,
-                report=logs.report,
-                callbacks=[logs],
-                unfinished=unfinished,
-                progress=progress,
-            )
+        result = fit(prepared, callbacks=[logs, *callbacks], report=logs.report, unfinished=unfinished, verbose=verbose)
     except (IntentBertError, KeyboardInterrupt):
         logs.discard()
         raise
-    seconds = time.perf_counter() - started
-    settings = {**asdict(config), "train_seconds": round(seconds, 1), "interrupted": interrupted}
-    result = Artifact.trained(model, tokenizer, classes, settings)
-    predict = probability_function(micro_batched(result.model, micro_batches))  # on all cores
-    evaluations = {
-        name: evaluate(predict, part, classes, f"evaluating {name}" if progress else None)
-        for name, part in splits.items()
-    }
+    seconds = time.perf_counter() - prepared.started
+    artifact = trained_artifact(prepared, result, train_seconds=round(seconds, 1))
+    evaluations = _evaluate(artifact, prepared.splits, verbose)
     logs.close(evaluations)
-    _save(result, output, splits, evaluations, history, unfinished)
-    return TrainingResult(output, logs.folder, evaluations, history, interrupted, seconds)
+    _save(artifact, output, prepared.splits, evaluations, result.history, unfinished)
+    return TrainingResult(output, logs.folder, artifact.model, evaluations, result.history, result.interrupted, seconds)
 
 
-def _set_up_process(config: TrainingConfig, strategy: tf.distribute.Strategy) -> int:
-    """Into how many micro-batches to cut a batch; to be asked before fetching a checkpoint starts TensorFlow."""
-    keep_freed_memory()
-    alone = strategy.num_replicas_in_sync == 1 and config.train_layers == "all"
-    return divide_the_cores() if alone else 1
+def _bytes_of_the_folder(prepared: Prepared) -> int:
+    return int((2.3 if prepared.config.export else 1.2) * prepared.weight_bytes)
+
+
+def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) -> dict[str, Evaluation]:
+    engine = KerasEngine(artifact.model)
+    return {
+        name: evaluate(
+            engine.outputs(split.ids, f"evaluating {name}" if verbose else None),
+            split,
+            artifact.classes,
+            artifact.decision,
+        )
+        for name, split in splits.items()
+    }
 
 
 def _save(
-    result: Artifact,
+    artifact: Artifact,
     output: Path,
     splits: dict[str, Sentences],
     evaluations: dict[str, Evaluation],
@@ -182,13 +136,13 @@ def _save(
     shown = next(name for name in ("test", "validation", "train") if name in splits)
 
     def write_exports(folder: Path) -> list[str]:
-        if not result.settings["export"]:
+        if not artifact.settings["export"]:
             return []
-        return export_with_the_run(result, folder, splits[shown].texts, f"{shown} of the run")
+        return export_with_the_run(artifact, folder, splits[shown].texts, f"{shown} of the run")
 
     def save() -> None:
         save_artifact(
-            result, output, lambda folder: _write_extras(folder, result, evaluations, history, shown), write_exports
+            artifact, output, lambda folder: _write_extras(folder, artifact, evaluations, history, shown), write_exports
         )
 
     try:
@@ -209,19 +163,11 @@ def _digest(splits: dict[str, Sentences]) -> str:
 
 
 def _write_extras(
-    folder: Path, result: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame, shown: str
+    folder: Path, artifact: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame, shown: str
 ) -> None:
-    """What people read: figures, picture, mistakes, history and the card."""
+    """What people read: metrics, plot, mistakes, history and the card."""
     write_json(folder / METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
     history.to_csv(folder / HISTORY_FILE)
     write_reports(folder, evaluations[shown], shown)
-    card = model_card(result.settings, result.classes, evaluations, result.params)
+    card = model_card(artifact.settings, artifact.classes, evaluations, artifact.encoder)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
-    """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
-    title = f"{name}: accuracy {evaluation.accuracy:.2%}"
-    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)

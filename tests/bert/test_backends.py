@@ -12,7 +12,8 @@ import pytest
 from encoders import as_numpy, load
 
 import intent_bert
-from intent_bert.model.network import create_model, predict_in_batches, probability_function
+from intent_bert.model.keras_engine import compiled, predict_in_batches
+from intent_bert.model.network import create_model
 
 PACKAGE = Path(intent_bert.__file__).parent
 ON_JAX = """
@@ -20,7 +21,8 @@ import json, sys
 import keras, numpy as np
 from encoders import as_numpy, load
 from intent_bert.errors import SettingsError
-from intent_bert.model.network import create_model, predict_in_batches, probability_function
+from intent_bert.model.keras_engine import compiled, predict_in_batches
+from intent_bert.model.network import create_model
 from intent_bert.training.optimizer import adamw
 
 assert keras.backend.backend() == "jax"
@@ -35,7 +37,7 @@ model = create_model(32, arguments["checkpoints"]["tiny"], 3)
 first = [layer.get_weights() for layer in (model.get_layer("dense"), model.get_layer("logits"))]
 sentences = [row[row > 0] for row in ids]
 found |= {f"head/{number}": value for number, value in enumerate(sum(first, []))}
-found["probabilities"] = predict_in_batches(probability_function(model), sentences, 3)
+found["probabilities"] = predict_in_batches(compiled(model), sentences, 3)
 try:
     load(arguments["checkpoints"]["tiny"])(np.ones((1, 49), "int32"))
 except SettingsError as error:
@@ -64,7 +66,7 @@ def inputs() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def checkpoints(tiny_checkpoint: Path) -> dict[str, str]:
-    from intent_bert.files.folders import checkpoint_folder
+    from intent_bert.files.cache import checkpoint_folder
 
     real = checkpoint_folder() / "all-MiniLM-L6-v2"
     return {"tiny": str(tiny_checkpoint)} | ({"real": str(real)} if real.is_dir() else {})
@@ -112,7 +114,7 @@ def test_probabilities_are_those_of_tensorflow(on_jax, inputs, tiny_checkpoint) 
     model = create_model(32, tiny_checkpoint, 3)
     for place, name in enumerate(("dense", "logits")):  # the head is new, and random in each process
         model.get_layer(name).set_weights([found[f"head/{2 * place}"], found[f"head/{2 * place + 1}"]])
-    expected = predict_in_batches(probability_function(model), [row[row > 0] for row in inputs["ids"]], 3)
+    expected = predict_in_batches(compiled(model), [row[row > 0] for row in inputs["ids"]], 3)
     np.testing.assert_allclose(found["probabilities"], expected, rtol=0, atol=1e-4)
 
 
@@ -128,11 +130,11 @@ def test_too_many_tokens_are_refused_on_jax(on_jax) -> None:
 
 
 def test_tensorflow_stands_behind_one_module() -> None:
-    """Only backend.py takes TensorFlow's shortcuts; checkpoint.py reads and writes its files."""
+    """Only backend.py takes TensorFlow's shortcuts; checkpoint.py and pretrained.py read its files."""
     files = [
         *(PACKAGE / "bert").glob("*.py"),
         PACKAGE / "training" / "optimizer.py",
         PACKAGE / "training" / "frozen.py",
     ]
     with_tensorflow = {path.name for path in files if "import tensorflow" in path.read_text(encoding="utf-8")}
-    assert with_tensorflow == {"backend.py", "checkpoint.py"}
+    assert with_tensorflow == {"backend.py", "checkpoint.py", "pretrained.py"}

@@ -20,7 +20,7 @@ import pytest
 from intent_bert.bert import pretrained
 from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT, PretrainedCheckpoint, fetch, resolve
 from intent_bert.errors import CheckpointError, DownloadError, SettingsError
-from intent_bert.files import folders
+from intent_bert.files import downloads
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "some", "##thing"]
 CONFIG = {"vocab_size": len(VOCAB), "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -41,7 +41,7 @@ Server = ThreadingHTTPServer
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("INTENT_BERT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(CHECKPOINTS, "tiny", TINY)
-    monkeypatch.setattr(folders, "RETRY_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "RETRY_WAIT_SECONDS", 0.0)
     return tmp_path / "cache"
 
 
@@ -308,7 +308,7 @@ def test_a_connection_dropped_midway(cache, server, stock) -> None:
     server.archive = zipped(stock)
     server.sent = len(server.archive) // 2
     assert "(the connection broke before the end of the file)" in refusal(cache)
-    assert len(server.paths) == 1 + folders.RETRIES
+    assert len(server.paths) == 1 + downloads.RETRIES
     server.sent = None
     assert fetch("tiny").is_dir()
 

@@ -18,7 +18,7 @@ from conftest import QUICK
 
 from intent_bert.cli import command_line as cli
 from intent_bert.config import TrainingConfig
-from intent_bert.data.preprocessing import split_table
+from intent_bert.data.splits import split_table
 from intent_bert.data.tables import read_table
 
 TRAIN = ["train", "--max-seq-len", "32", "--epochs", "1", "--batch-size", "32", "--dropout", "0"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.data.batches import bucketed_batches, classes_of, encode, label_ids, pad
+from intent_bert.data.batches import bucketed_batches, encode, pad
+from intent_bert.data.labels import classes_of, label_ids
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError
 

@@ -16,7 +16,7 @@ import pytest
 from intent_bert.data import datasets
 from intent_bert.data.datasets import SNIPS_INTENTS, KnownDataset, Splits, download, known, load, split_files
 from intent_bert.errors import DataError, DownloadError, SettingsError
-from intent_bert.files import folders
+from intent_bert.files import downloads
 
 CESU_8 = b"\xed\xa0\xbc\xed\xbd\x95"  # how one file of SNIPS writes U+1F355
 REAL = Path(os.environ.get("INTENT_BERT_DATA", "nowhere")) / "snips"
@@ -32,7 +32,7 @@ CHUNKS = {
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("INTENT_BERT_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(folders, "RETRY_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "RETRY_WAIT_SECONDS", 0.0)
     return tmp_path / "data"
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from intent_bert.bert.tokenization import FullTokenizer
-from intent_bert.data.preprocessing import IntentDetectionData, check_tables, split_off, split_table
+from intent_bert.data.checks import check_tables
+from intent_bert.data.preprocessing import IntentDetectionData
+from intent_bert.data.splits import split_off, split_table
 from intent_bert.errors import DataError, SettingsError
 
 

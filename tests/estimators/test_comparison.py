@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from intent_bert.config import CompareConfig
-from intent_bert.data.preprocessing import split_off
+from intent_bert.data.splits import split_off
 from intent_bert.errors import IntentBertError
 from intent_bert.estimators import baselines as rivals
 from intent_bert.estimators import bert_features as features

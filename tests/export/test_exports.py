@@ -19,7 +19,8 @@ from intent_bert.export import exports as export
 from intent_bert.export.exports import ExportCheck, export_model, export_with_the_run, sentences_for, write_export
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.folder import ModelFolder
-from intent_bert.model.saved import Artifact, load_artifact, save_artifact
+from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.model.saved import Artifact, load_artifact, load_model, save_artifact
 
 TEXTS = ["play my song", "will it rain tomorrow", "book a table", "🎵", "play " * 40]
 
@@ -107,7 +108,10 @@ def test_savedmodel_and_litert_answer_as_keras_does(saved, questions):
         assert ModelFolder(saved).holds(name)
     ids = np.array([[2, 9, 10, 3, 0], [2, 7, 7, 7, 3]], "int32")
     loaded = tf.saved_model.load(saved / "savedmodel")
-    np.testing.assert_allclose(loaded.serve(ids), load_artifact(saved).model(ids).numpy(), atol=1e-5)
+    served, engine = loaded.serve(ids), KerasEngine(load_model(saved))
+    np.testing.assert_allclose(served["probabilities"], load_model(saved)(ids), atol=1e-5)
+    for name, expected in engine.outputs([[*ids[0, :4]], ids[1]])._asdict().items():
+        np.testing.assert_allclose(served[name.removesuffix("s") if name == "vectors" else name], expected, atol=1e-5)
     export_model(saved, "savedmodel", check_file=questions, text_column="question")
     parts = {name for name in ModelFolder(saved).config["sha256"] if name.startswith("savedmodel/")}
     assert parts == {f"savedmodel/{name}" for name in contents(saved / "savedmodel")}

@@ -1,6 +1,7 @@
 """The ONNX graph: what it answers beside the Keras model, what it is made of, and what it refuses."""
 
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import onnxruntime
 import pytest
 
 from intent_bert.bert.config import params_from_pretrained_ckpt
-from intent_bert.config import POOLINGS
+from intent_bert.config import POOLINGS, Architecture
 from intent_bert.errors import SettingsError
 from intent_bert.export.onnx_graph import onnx_model
 from intent_bert.model.network import build_model
@@ -22,9 +23,11 @@ LENGTHS = (9, 3, 5, 2, 7)
 def model_of(checkpoint: Path, dtype: str = "float32", **settings: Any) -> keras.Model:
     """A classifier of three intents with large random weights; settings of the encoder or of ``build_model``."""
     params = params_from_pretrained_ckpt(checkpoint)
+    of_architecture = {each.name for each in fields(Architecture)} & set(settings)
+    architecture = Architecture(**{name: settings.pop(name) for name in of_architecture})
     for name in [name for name in settings if hasattr(params, name)]:
         setattr(params, name, settings.pop(name))
-    model = build_model(params, 3, dtype=dtype, **settings)
+    model = build_model(params, 3, architecture, dtype=dtype, **settings)
     rng = np.random.default_rng(1)
     for weight in model.weights:
         weight.assign(rng.normal("gamma" in weight.path, 0.3, weight.shape))
@@ -113,7 +116,7 @@ def test_attention_layer_norm_and_gelu_are_one_node_each(tiny_checkpoint):
         "MultiHeadAttention": 4, "LayerNormalization": 9, "Gelu": 4,
         "Gemm": 3 * 4 + 5 + 2,  # three for a layer, five for the last, two of the head
         "Add": 1 + 2 * 4, "Gather": 2, "Reshape": 1 + 2 * 3 + 3, "Split": 4, "Concat": 3, "Unsqueeze": 1,
-        "Equal": 1, "Not": 1, "Cast": 1, "Shape": 1, "Slice": 1, "Tanh": 1, "Softmax": 1,
+        "Equal": 1, "Not": 1, "Cast": 1, "Shape": 1, "Slice": 1, "Tanh": 1, "Softmax": 1, "Identity": 2,
     }  # fmt: skip
     gelus = [node for node in graph.graph.node if node.op_type == "Gelu"]
     assert {onnx.helper.get_node_attr_value(node, "approximate") for node in gelus} == {b"tanh"}
@@ -156,9 +159,16 @@ def test_the_same_weights_give_the_same_file_which_says_who_wrote_it(tiny_checkp
     graph = onnx_model(model_of(tiny_checkpoint))
     assert graph.SerializeToString() == onnx_model(model_of(tiny_checkpoint)).SerializeToString()
     assert (graph.producer_name, graph.producer_version) == ("intent_bert", "0.1.0")
-    (given,), (answer,) = graph.graph.input, graph.graph.output
-    assert [dim.dim_param for dim in given.type.tensor_type.shape.dim] == ["batch", "tokens"]
-    assert [dim.dim_param or dim.dim_value for dim in answer.type.tensor_type.shape.dim] == ["batch", 3]
+    shapes = {
+        each.name: [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        for each in (*graph.graph.input, *graph.graph.output)
+    }
+    assert shapes == {
+        "input_ids": ["batch", "tokens"],
+        "probabilities": ["batch", 3],
+        "logits": ["batch", 3],
+        "vector": ["batch", 32],
+    }
 
 
 # --- refused -----------------------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from intent_bert.errors import DownloadError, SettingsError
-from intent_bert.files import folders
-from intent_bert.files.folders import atomic_folder, checkpoint_folder, data_folder, download_file, nearest
+from intent_bert.errors import DownloadError, SettingsError, nearest
+from intent_bert.files import atomic, downloads
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.cache import checkpoint_folder, data_folder
+from intent_bert.files.downloads import download_file
 
 CONTENT = b"forty-two bytes of nothing in particular.\n" * 1000
 
@@ -38,7 +40,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
         def log_message(self, *args: object) -> None:
             pass
 
-    monkeypatch.setattr(folders, "RETRY_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "RETRY_WAIT_SECONDS", 0.0)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         httpd.paths = []
         httpd.url = f"http://127.0.0.1:{httpd.server_address[1]}"
@@ -129,7 +131,7 @@ def test_a_failed_replacement_keeps_the_old_one(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_only_a_partial_sibling_which_goes_when_it_is_old(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, pathlib\n"
-        "from intent_bert.files.folders import atomic_folder\n"
+        "from intent_bert.files.atomic import atomic_folder\n"
         "with atomic_folder(pathlib.Path(sys.argv[1])) as partial:\n"
         "    (partial / 'file').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -144,7 +146,7 @@ def test_a_killed_process_leaves_only_a_partial_sibling_which_goes_when_it_is_ol
         pass
     assert left.exists(), "a young one may belong to a run that is still at work"
 
-    old = time.time() - 2 * folders.STALE_SECONDS
+    old = time.time() - 2 * atomic.STALE_SECONDS
     for path in tmp_path.iterdir():
         os.utime(path, (old, old))
     with atomic_folder(tmp_path / "name", replace=True):
@@ -209,7 +211,7 @@ def test_a_connection_that_breaks_leaves_nothing(server: ThreadingHTTPServer, tm
     with pytest.raises(DownloadError) as caught:
         download_file(f"{server.url}/drop", tmp_path / "file", advice="try again")
     assert "the connection broke before the end of the file" in str(caught.value)
-    assert server.paths == ["/drop"] * (folders.RETRIES + 1)
+    assert server.paths == ["/drop"] * (downloads.RETRIES + 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,7 +231,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(folders, "RETRY_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "RETRY_WAIT_SECONDS", 0.0)
     monkeypatch.setattr("socket.getaddrinfo", no_name)
     for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)

@@ -15,6 +15,7 @@ from intent_bert.export.exports import export_model
 from intent_bert.inference import engines
 from intent_bert.inference.engines import ENGINES, OnnxEngine, batches_by_length, choose_engine
 from intent_bert.inference.predictor import IntentPredictor
+from intent_bert.model.decision import softmax
 from intent_bert.model.folder import ModelFolder
 
 
@@ -93,7 +94,9 @@ def test_a_missing_package_is_told_with_its_pip_line(folder, monkeypatch, caplog
         "engine 'onnx' needs a package that is not installed: pip install onnxruntime"
     )
     assert choose_engine(ModelFolder(folder)) == "keras"
-    assert caplog.messages == ["onnxruntime is not installed (pip install onnxruntime): Keras answers, more slowly"]
+    assert caplog.messages == [
+        "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
+    ]
     lacking(monkeypatch, "keras", "tensorflow")
     expected = "engine 'keras' needs what is not installed: pip install keras tensorflow"
     assert message_of(folder, "keras", SettingsError) == message_of(folder, "auto", SettingsError) == expected
@@ -110,9 +113,9 @@ def test_an_onnx_runtime_that_would_answer_wrongly_is_refused(folder, monkeypatc
 
 
 def test_int8_is_exact_on_a_processor_whose_int8_products_could_overflow(folder, ids, monkeypatch):
-    expected = OnnxEngine(folder / "model.int8.onnx").probabilities(ids)
+    expected = softmax(OnnxEngine(folder / "model.int8.onnx").outputs(ids).logits)
     monkeypatch.setattr(engines, "int8_may_overflow", lambda: True)
-    np.testing.assert_allclose(OnnxEngine(folder / "model.int8.onnx").probabilities(ids), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(OnnxEngine(folder / "model.int8.onnx").outputs(ids).logits), expected, atol=1e-6)
 
 
 def test_a_file_that_onnx_runtime_cannot_run_is_told(tmp_path):
@@ -144,17 +147,18 @@ def test_engines_agree_and_say_which_they_are(folder, small_table):
 @pytest.mark.parametrize("file", ["model.onnx", "model.int8.onnx"])
 def test_answers_depend_neither_on_batches_nor_on_threads(folder, ids, file, monkeypatch):
     engine = OnnxEngine(folder / file, threads=1)
-    expected = np.concatenate([engine(np.array([sentence], "int32")) for sentence in ids])
+    expected = softmax(np.concatenate([engine.outputs([sentence]).logits for sentence in ids]))
     assert (expected.shape, expected.dtype) == ((60, 3), np.float32)
-    np.testing.assert_allclose(engine.probabilities(ids), expected, atol=1e-6)
-    np.testing.assert_allclose(OnnxEngine(folder / file, threads=2).probabilities(ids), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(engine.outputs(ids).logits), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(OnnxEngine(folder / file, threads=2).outputs(ids).logits), expected, atol=1e-6)
     monkeypatch.setattr(engines, "TOKENS_AT_ONCE", 40)
-    np.testing.assert_allclose(engine.probabilities(ids), expected, atol=1e-6)
-    assert engine.probabilities([]).shape == (0, 3)
+    np.testing.assert_allclose(softmax(engine.outputs(ids).logits), expected, atol=1e-6)
+    assert engine.outputs([]).logits.shape == (0, 3)
 
     found: dict[int, np.ndarray] = {}
     threads = [
-        threading.Thread(target=lambda n=number: found.update({n: engine.probabilities(ids)})) for number in range(4)
+        threading.Thread(target=lambda n=number: found.update({n: softmax(engine.outputs(ids).logits)}))
+        for number in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -165,20 +169,20 @@ def test_answers_depend_neither_on_batches_nor_on_threads(folder, ids, file, mon
         np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
-def test_the_second_lone_sentence_opens_a_session_with_all_cores(folder, ids, monkeypatch):
+def test_the_second_single_sentence_opens_a_session_with_all_cores(folder, ids, monkeypatch):
     opened: list[int] = []
     real = engines._open_session
     monkeypatch.setattr(engines, "_open_session", lambda path, threads: opened.append(threads) or real(path, threads))
     engine = OnnxEngine(folder / "model.onnx", threads=2)
-    engine.probabilities(ids)
-    first = engine.probabilities(ids[:1])
+    softmax(engine.outputs(ids).logits)
+    first = softmax(engine.outputs(ids[:1]).logits)
     assert opened == [1], "who asks once, or only tables, pays for one session"
     for _ in range(2):
-        np.testing.assert_allclose(engine.probabilities(ids[:1]), first, atol=1e-6)
+        np.testing.assert_allclose(softmax(engine.outputs(ids[:1]).logits), first, atol=1e-6)
     assert opened == [1, 2]
     single = OnnxEngine(folder / "model.onnx", threads=1)
     for _ in range(3):
-        single.probabilities(ids[:1])
+        softmax(single.outputs(ids[:1]).logits)
     assert opened == [1, 2, 1]
 
 

@@ -71,8 +71,8 @@ def test_an_endless_source_is_read_a_chunk_at_a_time(predictor, monkeypatch):
         raise RuntimeError("end of the line")
 
     seen = []
-    probabilities = predictor._probabilities
-    monkeypatch.setattr(predictor, "_probabilities", lambda chunk: seen.append(len(taken)) or probabilities(chunk))
+    predictions = predictor.predictions
+    monkeypatch.setattr(predictor, "predictions", lambda chunk: seen.append(len(taken)) or predictions(chunk))
     with pytest.raises(RuntimeError, match="end of the line"):
         predictor.predict(source())
     assert seen == [4]
@@ -104,13 +104,13 @@ def test_words_behind_much_white_space_are_answered(predictor):
 
 def test_emoji_long_and_odd_texts_get_an_answer(predictor, caplog):
     texts = ["🎵🎶", "spiel Musik, 播放音乐", "play my song " * 800, "x" * 10_000, "\ud83d alone"]
-    predictor._told_of_cut = False  # it is shared with other tests
+    predictor._warned_of_cut = False  # it is shared with other tests
     with caplog.at_level(logging.WARNING, "intent_bert"):
         answers = predictor.predict(texts)
         predictor.predict(texts)
     assert all(answer.intent in predictor.classes for answer in answers)
     assert answers[2].intent == "music"
-    assert caplog.messages == ["a text longer than 32 tokens is answered from its beginning (told once)"]
+    assert caplog.messages == ["of a text longer than 32 tokens the beginning counts (this warning comes once)"]
     np.testing.assert_allclose(
         predictor.predict_proba(["play my song " * 800]), predictor.predict_proba(["play my song " * 20]), atol=1e-6
     )

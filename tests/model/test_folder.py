@@ -8,18 +8,17 @@ from typing import Any
 import pytest
 from conftest import tiny_vocab
 
+from intent_bert.config import Architecture
 from intent_bert.errors import ModelFolderError, SettingsError
 from intent_bert.model import folder as folders
 from intent_bert.model.folder import ModelFolder, check_output_folder, exported_name, replacement
 
 CONFIG = {
-    "format_version": 1,
+    "format_version": 2,
     "intent_bert_version": "0.1.0",
     "encoder": {"hidden_size": 32},
-    "max_seq_len": 24,
-    "pooling": "cls",
-    "dropout": 0.5,
-    "head": "dense",
+    "architecture": {"pooling": "cls", "head": "dense", "dropout": 0.5, "max_seq_len": 24, "adapter_size": None},
+    "decision": {"scores": "softmax"},
     "settings": {"data": "é"},
 }
 
@@ -58,7 +57,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_an_opened_folder_gives_what_an_answer_needs(saved):
     folder = ModelFolder(saved)
-    assert (folder.path, folder.max_seq_len, folder.config["pooling"]) == (saved, 24, "cls")
+    assert (folder.path, folder.max_seq_len, folder.architecture) == (saved, 24, Architecture(max_seq_len=24))
     assert folder.classes == ["a", 2, True]
     assert [type(label) for label in folder.classes] == [str, int, bool]
     assert folder.tokenizer.do_lower_case is False
@@ -108,8 +107,11 @@ def test_files_that_never_fitted_are_told_as_damage(saved):
         (lambda text: "[]", "{} is no model folder of intent_bert: its config.json is not ours"),
         (lambda text: '{"format_version": "new"}', "{} is no model folder of intent_bert: its config.json is not ours"),
         (lambda text: '{"model_type": "bert"}', "{} is no model folder of intent_bert: its config.json is not ours"),
-        (lambda text: text.replace('"pooling"', '"poling"'), "{} is damaged: config.json lacks pooling"),
-        (lambda text: text.replace('"max_seq_len": 24', '"max_seq_len": "x"'), "{} is damaged: config.json lacks max_"),
+        (lambda text: text.replace('"architecture"', '"arch"'), "{} is damaged: config.json lacks architecture"),
+        (
+            lambda text: text.replace('"decision": {', '"decision": 1, "x": {'),
+            "{} is damaged: config.json lacks decision",
+        ),
         (lambda text: text.replace('"cls"', '"first"'), "{} is damaged: config.json was changed after it"),
         (lambda text: text.replace('"hidden_size": 32', '"hidden_size": 64'), "{} is damaged: config.json was changed"),
         (lambda text: text.replace('"pooling": "cls"', '"pooling": "mean"'), "{} is damaged: config.json was changed"),
@@ -126,9 +128,9 @@ def test_a_config_that_does_not_fit_is_refused(saved, change, expected):
 
 def test_a_newer_format_is_refused_with_both_versions(saved):
     path = saved / "config.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2').replace("0.1.0", "9.8.7"))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3').replace("0.1.0", "9.8.7"))
     assert message_of(saved) == (
-        f"{saved} is in format 2 (intent_bert 9.8.7); this version reads up to format 1: upgrade intent_bert"
+        f"{saved} is in format 3 (intent_bert 9.8.7); this version reads up to format 2: upgrade intent_bert"
     )
 
 

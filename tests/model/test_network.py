@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from intent_bert.bert.config import params_from_pretrained_ckpt
-from intent_bert.config import POOLINGS
+from intent_bert.config import POOLINGS, Architecture
 from intent_bert.data.batches import pad
 from intent_bert.errors import CheckpointError, SettingsError
-from intent_bert.model.network import TokenPooling, build_model, create_model, predict_in_batches, probability_function
+from intent_bert.model.keras_engine import compiled, predict_in_batches
+from intent_bert.model.network import build_model, create_model
+from intent_bert.model.pooling import TokenPooling
 
 SENTENCES = [[2, 10, 11, 12, 3], [2, 20, 3], [2, 30, 31, 3]]
 
@@ -98,7 +100,7 @@ def test_the_weights_are_the_checkpoints(model, tiny_checkpoint):
     [
         ({"pooling": "first"}, "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, mean_last_f"),
         ({"max_seq_len": 49}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
-        ({"max_seq_len": 2}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 2"),
+        ({"max_seq_len": 2}, "max_seq_len must be at least 3, for [CLS], a token and [SEP], not 2"),
         ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
         ({"head": "rnn", "pooling": "mean"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'mean'"),
         ({"train_layers": 5}, "train_layers must be 0 to 4 for this encoder, not 5"),
@@ -200,7 +202,7 @@ def test_the_whole_model_saves_and_loads_in_safe_mode(tiny_checkpoint, tmp_path,
 
 def test_build_model_leaves_the_parameters_it_was_given_alone(tiny_checkpoint):
     params = params_from_pretrained_ckpt(tiny_checkpoint)
-    build_model(params, 3, pooling="concat_last_four")
+    build_model(params, 3, Architecture(pooling="concat_last_four"))
     assert params.out_layer_ndxs is None
 
 
@@ -218,7 +220,7 @@ def test_more_padding_changes_no_probability(tiny_checkpoint):
 def test_batches_of_any_size_give_the_same_in_order(model):
     rng = np.random.default_rng(0)
     ids = [[2, *rng.integers(5, 100, size=length).tolist(), 3] for length in rng.integers(1, 20, size=30)]
-    predict = probability_function(model)
+    predict = compiled(model)
     expected = np.array(model(pad(ids)))
     for batch_size in (1, 7, 64):
         np.testing.assert_allclose(predict_in_batches(predict, ids, 3, batch_size), expected, atol=1e-5)

@@ -17,8 +17,10 @@ import pytest
 from artifacts import artifact_of
 
 from intent_bert.errors import ModelFolderError
+from intent_bert.export.exports import export_model
 from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.saved import Artifact, load_artifact, save_artifact
+from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.model.saved import Artifact, load_artifact, load_model, save_artifact
 
 TEXTS = ["Play my song now", "will it rain TOMORROW?", "book", "", "🎵 unseen wörds", "play " * 100]
 LOADED = ("config.json", "labels.json", "model.weights.h5", "tokenizer_config.json", "vocab.txt")
@@ -94,7 +96,9 @@ def test_a_copied_folder_answers_the_same_in_a_fresh_process_with_no_network(
         assert json.loads(line) == [artifact.classes, number != 2, 24]
         assert [type(label) for label in json.loads(line)[0]] == [type(label) for label in artifact.classes]
         answers = np.load(tmp_path / f"answers-{number}.npy")
-        np.testing.assert_allclose(answers, IntentPredictor(artifact).predict_proba(TEXTS), atol=1e-6)
+        np.testing.assert_allclose(
+            answers, IntentPredictor(artifact, KerasEngine(artifact.model)).predict_proba(TEXTS), atol=1e-6
+        )
         assert np.ptp(answers[:3], axis=0).max() > 1e-4
 
 
@@ -123,7 +127,7 @@ def test_settings_survive_and_the_folder_holds_no_code(quick_checkpoint, tmp_pat
     artifact = artifact_of(quick_checkpoint, [3, 4], pooling="mean", adapter_size=2, dropout=0)
     folder = save_artifact(artifact, tmp_path / "model")
     loaded = load_artifact(folder)
-    for name in ("classes", "params", "max_seq_len", "pooling", "dropout", "head", "settings"):
+    for name in ("classes", "encoder", "architecture", "decision", "settings"):
         assert getattr(loaded, name) == getattr(artifact, name), name
     assert loaded.tokenizer.vocab_lines == artifact.tokenizer.vocab_lines
     assert sorted(contents(folder)) == sorted(LOADED)
@@ -241,6 +245,8 @@ from types import SimpleNamespace
 from intent_bert.model import saved as folders
 from intent_bert.model import folder as model_folder
 from intent_bert.bert.config import params_from_pretrained_ckpt
+from intent_bert.config import Architecture
+from intent_bert.model.decision import Decision
 from intent_bert.bert.tokenization import FullTokenizer
 
 checkpoint, target, first, second, kills = sys.argv[1:]
@@ -254,7 +260,7 @@ class Model:  # its weights are bytes written before, so that the children need 
 
 def artifact(name):
     classes = json.loads((Path(name) / "labels.json").read_text())
-    return folders.Artifact(Model(name), tokenizer, classes, params, 24, "cls", 0.5, "dense", {})
+    return folders.Artifact(Model(name), tokenizer, classes, params, Architecture(max_seq_len=24), Decision(), {})
 
 folders.keras = SimpleNamespace(Model=lambda inputs, outputs: Model(current))
 tokenizer, params = FullTokenizer(checkpoint + "/vocab.txt"), params_from_pretrained_ckpt(checkpoint)
@@ -304,3 +310,36 @@ def test_a_run_killed_while_it_saves_leaves_the_old_folder_or_the_new_one(quick_
     np.testing.assert_array_equal(
         left.model.get_weights()[0], load_artifact(names[left.classes[0]]).model.get_weights()[0]
     )
+
+
+# --- format 1 ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_a_folder_of_format_1_still_answers(engine):
+    """It was written by version 0.1.0: mean pooling, adapters of 8."""
+    folder = Path(__file__).parents[1] / "references" / "model_folder_format_1"
+    expected = json.loads(folder.with_suffix(".json").read_text())
+    predictor = IntentPredictor.load(folder, engine=engine)
+    np.testing.assert_allclose(predictor.predict_proba(expected["texts"]), expected["probabilities"], atol=1e-5)
+    assert predictor.outputs(expected["texts"]).vectors.shape == (4, 32 if engine == "keras" else 0)
+
+
+def test_a_folder_of_format_1_becomes_one_of_format_2_when_it_is_exported(tmp_path):
+    folder = Path(__file__).parents[1] / "references" / "model_folder_format_1"
+    expected = json.loads(folder.with_suffix(".json").read_text())
+    copied = tmp_path / "model"
+    shutil.copytree(folder, copied)
+    export_model(copied)
+    assert json.loads((copied / "config.json").read_text())["format_version"] == 2
+    predictor = IntentPredictor.load(copied, engine="onnx")
+    np.testing.assert_allclose(predictor.predict_proba(expected["texts"]), expected["probabilities"], atol=1e-5)
+    assert predictor.outputs(expected["texts"]).vectors.shape == (4, 32)
+
+
+def test_load_model_gives_the_keras_model(quick_checkpoint, tmp_path):
+    artifact = artifact_of(quick_checkpoint, ["a", "b", "c"], pooling="mean")
+    model = load_model(save_artifact(artifact, tmp_path / "model"))
+    ids = np.array([[2, 9, 10, 3]], "int32")
+    assert isinstance(model, keras.Model)
+    np.testing.assert_allclose(model(ids), artifact.model(ids), atol=1e-6)

@@ -12,10 +12,14 @@ from sklearn.metrics import f1_score
 
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import TrainingConfig
+from intent_bert.data.labels import class_weights
 from intent_bert.errors import SettingsError
-from intent_bert.model.network import create_model, predict_in_batches, probability_function
+from intent_bert.model.keras_engine import compiled, predict_in_batches
+from intent_bert.model.network import create_model
 from intent_bert.training import fit as fitting
-from intent_bert.training.fit import MacroF1, Sentences, class_weights, compile_model, fine_tune
+from intent_bert.training.callbacks import MacroF1
+from intent_bert.training.fit import compile_model, fine_tune
+from intent_bert.training.prepare import Sentences
 
 CLASSES = ["music", "table", "weather"]
 
@@ -27,7 +31,12 @@ def small_model() -> keras.Model:
     encoder = keras.layers.Embedding(160, 8, name="bert")
     encoder.config, encoder.train_layers = SimpleNamespace(hidden_size=8), None
     x = keras.layers.GlobalAveragePooling1D()(encoder(ids))
-    return keras.Model(ids, keras.layers.Dense(3, activation="softmax")(x))
+    logits = keras.layers.Dense(3, name="logits")(x)
+    return keras.Model(ids, keras.layers.Softmax(name="intent")(logits))
+
+
+def batches_of(sentences: Sentences, config: TrainingConfig) -> Any:
+    return fitting._batches(small_model(), fitting._Inputs(sentences, None), CLASSES, config, first_epoch=0)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,7 @@ def run(
 ):
     """The history, whether it was interrupted, and the weights after each epoch."""
     after: list[list[np.ndarray]] = []
-    history, interrupted = fine_tune(
+    result = fine_tune(
         model,
         sentences,
         validation,
@@ -67,9 +76,9 @@ def run(
         config,
         report=lambda *_: after.append(model.get_weights()),
         callbacks=callbacks,
-        progress=False,
+        verbose=0,
     )
-    return history, interrupted, after
+    return result.history, result.interrupted, after
 
 
 def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
@@ -137,7 +146,7 @@ def test_ctrl_c_before_the_first_epoch_is_done_goes_on(sentences, caplog, capsys
 def test_each_epoch_sees_each_sentence_once_in_a_new_order(sentences):
     config = config_of(batch_size=7)
     steps = -(-len(sentences.ids) // 7)
-    batches = fitting._batches(small_model(), sentences, CLASSES, config, first_epoch=0).take(2 * steps)
+    batches = batches_of(sentences, config).take(2 * steps)
     seen = [
         (*(int(number) for number in row if number), int(label))
         for x, y in batches.as_numpy_iterator()
@@ -158,7 +167,7 @@ def test_balanced_weights_are_scikit_learns_and_reach_the_loss(sentences):
     assert class_weights(labels, CLASSES, None) is None
     given = {"weather": 3, "music": 1, "table": 2}
     assert class_weights(labels, CLASSES, given).tolist() == [1, 2, 3]
-    batches = fitting._batches(small_model(), sentences, CLASSES, config_of(class_weight=given), first_epoch=0)
+    batches = batches_of(sentences, config_of(class_weight=given))
     _, numbers, in_batch = next(batches.as_numpy_iterator())
     assert in_batch.tolist() == [number + 1 for number in numbers]
 
@@ -166,8 +175,8 @@ def test_balanced_weights_are_scikit_learns_and_reach_the_loss(sentences):
     scores = []
     for class_weight in (None, {"music": 0.01, "table": 1, "weather": 1}):
         model = small_model()
-        fine_tune(model, few, None, CLASSES, config_of(epochs=8, class_weight=class_weight), progress=False)
-        scores.append(fitting.probability_function(model)(fitting.pad(few.ids))[:, 1].mean())
+        fine_tune(model, few, None, CLASSES, config_of(epochs=8, class_weight=class_weight), verbose=0)
+        scores.append(fitting.compiled(model)(fitting.pad(few.ids))[:, 1].mean())
     assert scores[1] > scores[0] + 0.1
 
 
@@ -199,8 +208,8 @@ def test_progress_goes_to_stderr(sentences, capsys):
 def test_the_training_step_is_traced_once(sentences, quick_checkpoint, monkeypatch):
     """Tracing takes seconds, and TensorFlow does it anew where the first step has made a variable."""
     model, traced = create_model(32, quick_checkpoint, CLASSES), []
-    step = model.train_step
-    monkeypatch.setattr(model, "train_step", lambda data: traced.append(data[0].shape) or step(data))
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *given: traced.append(given[1][0].shape) or step(*given))
     run(model, sentences, None, config_of(epochs=2))
     assert [tuple(shape) for shape in traced] == [(None, None)]
 
@@ -208,7 +217,7 @@ def test_the_training_step_is_traced_once(sentences, quick_checkpoint, monkeypat
 def test_many_fits_in_a_process_are_no_reason_to_warn(sentences, caplog):
     for _ in range(7):
         run(model := small_model(), sentences, None, config_of(epochs=1, batch_size=64))
-        predict_in_batches(probability_function(model), sentences.ids[:1], len(CLASSES))
+        predict_in_batches(compiled(model), sentences.ids[:1], len(CLASSES))
     assert caplog.messages == []
     logging.getLogger("tensorflow").warning("5 out of the last 5 calls triggered tf.function retracing")
     assert len(caplog.messages) == 1, "others are warned as before"

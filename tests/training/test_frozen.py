@@ -10,10 +10,13 @@ import pytest
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import TrainingConfig
 from intent_bert.errors import SettingsError
-from intent_bert.model.network import create_model, model_arguments, predict_in_batches, probability_function
+from intent_bert.machine import precision_here
+from intent_bert.model.keras_engine import compiled, predict_in_batches
+from intent_bert.model.network import create_model, logits_model
 from intent_bert.training import frozen
-from intent_bert.training.fit import Sentences, _batches, compile_model, fine_tune
+from intent_bert.training.fit import _batches, _Inputs, compile_model, fine_tune
 from intent_bert.training.frozen import CutModel
+from intent_bert.training.prepare import POLICIES, Sentences
 
 CLASSES = ["music", "table", "weather"]
 CUTS = [
@@ -37,8 +40,8 @@ def test_both_parts_together_answer_as_the_whole(tiny_checkpoint, sentences, hea
     model = model_of(tiny_checkpoint, head=head, pooling=pooling, train_layers=layers)
     cut = CutModel(model)
     cached = cut.activations(sentences.ids)
-    upper = predict_in_batches(probability_function(cut.top), sentences.ids, 3, 16, inputs=cached.batch)
-    whole = predict_in_batches(probability_function(model), sentences.ids, 3, 16)
+    upper = predict_in_batches(compiled(cut.top), sentences.ids, 3, 16, inputs=cached.batch)
+    whole = predict_in_batches(compiled(model), sentences.ids, 3, 16)
     np.testing.assert_allclose(upper, whole, atol=2e-6)
     assert np.ptp(whole, axis=0).max() > 1e-3
     assert {id(weight) for weight in cut.top.trainable_weights} == {id(weight) for weight in model.trainable_weights}
@@ -52,13 +55,12 @@ def test_every_cut_trains_and_is_validated_in_every_precision(
     tiny_checkpoint, sentences, head, pooling, layers, precision
 ):
     """With the default, "auto", as users have it: bfloat16 where the machine computes it."""
-    config = TrainingConfig(
-        epochs=1, batch_size=32, head=head, pooling=pooling, train_layers=layers, precision=precision
-    )
-    keras.utils.set_random_seed(0)
-    model = create_model(32, tiny_checkpoint, CLASSES, **model_arguments(config))
-    history, _ = fine_tune(model, sentences, sentences, CLASSES, config, progress=False)
-    whole = predict_in_batches(probability_function(model), sentences.ids, 3)
+    shape = {"head": head, "pooling": pooling, "train_layers": layers}
+    config = TrainingConfig(epochs=1, batch_size=32, learning_rate=1e-3, precision=precision, **shape)
+    policy = POLICIES.get(found := precision_here(precision), found)
+    model = model_of(tiny_checkpoint, dtype=policy, **shape)
+    history = fine_tune(model, sentences, sentences, CLASSES, config, verbose=0).history
+    whole = predict_in_batches(compiled(model), sentences.ids, 3)
     labels = np.array([CLASSES.index(label) for label in sentences.labels])
     expected = -np.log(whole[np.arange(len(labels)), labels]).mean()
     assert history["val_loss"].iloc[0] == pytest.approx(expected, abs=2e-2 if precision != "float32" else 1e-4)
@@ -68,17 +70,17 @@ def test_every_cut_trains_and_is_validated_in_every_precision(
 def test_training_the_upper_part_is_training_the_whole(tiny_checkpoint, sentences, head, layers):
     """With dropout in the layers that learn: Keras' own fit of the whole model gives the same weights."""
     config = TrainingConfig(epochs=2, batch_size=16, learning_rate=1e-3, head=head, train_layers=layers)
-    whole = model_of(tiny_checkpoint, head=head, train_layers=layers)
+    whole = logits_model(model_of(tiny_checkpoint, head=head, train_layers=layers))
     steps = -(-len(sentences.ids) // 16)
     compile_model(whole, config, 2 * steps)
-    batches = _batches(whole, sentences, CLASSES, config, 0)
+    batches = _batches(whole, _Inputs(sentences, None), CLASSES, config, 0)
     keras.utils.set_random_seed(1)
     whole.fit(batches, epochs=2, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     cut = model_of(tiny_checkpoint, head=head, train_layers=layers)
     before = {weight.path: weight.numpy() for weight in cut.weights}
     keras.utils.set_random_seed(1)
-    fine_tune(cut, sentences, None, CLASSES, config, progress=False)
+    fine_tune(cut, sentences, None, CLASSES, config, verbose=0)
     trainable = {weight.path for weight in cut.trainable_weights}
     for expected, weight in zip(whole.weights, cut.weights, strict=True):
         rough = 1e-3 if weight.path.endswith("key/bias") else 2e-5  # its gradient is 0 but for rounding
@@ -94,7 +96,9 @@ def test_what_is_frozen_is_computed_once(tiny_checkpoint, sentences, monkeypatch
     monkeypatch.setattr(CutModel, "activations", lambda self, *args: calls.append(self) or original(self, *args))
     model = model_of(tiny_checkpoint, train_layers=1)
     bert = model.get_layer("bert")
-    fine_tune(model, sentences, sentences, CLASSES, TrainingConfig(epochs=3, train_layers=1), progress=False)
+    fine_tune(
+        model, sentences, sentences, CLASSES, TrainingConfig(epochs=3, learning_rate=1e-3, train_layers=1), verbose=0
+    )
     assert len(calls) == 2  # the training and the validation sentences
     learns = {id(layer) for layer in calls[0].top._flatten_layers()}
     assert id(bert.encoder_layers[3]) in learns

@@ -57,17 +57,17 @@ def weights_of(folder: str) -> list[np.ndarray]:
 def test_a_resumed_run_equals_an_unbroken_one(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unbroken = train(training_copy(config, output_dir=str(tmp_path / "unbroken")), progress=False)
+    unbroken = train(training_copy(config, output_dir=str(tmp_path / "unbroken")), verbose=0)
     with monkeypatch.context() as patch:
         kill_in_epoch(patch, 2)
         with pytest.raises(Killed):
-            train(config, progress=False)
+            train(config, verbose=0)
     kept = sorted(path.name for path in (Path(config.output_dir) / UNFINISHED).iterdir())
     assert PROGRESS_FILE in kept and "epoch-1.weights.h5" in kept
     assert not (Path(config.output_dir) / "config.json").exists()
 
     caplog.set_level("INFO", "intent_bert")
-    resumed = train(training_copy(config, resume=True), progress=False)
+    resumed = train(training_copy(config, resume=True), verbose=0)
     assert "resuming after epoch 1" in caplog.text
     assert list(resumed.history.index) == [1, 2]
     pd.testing.assert_frame_equal(resumed.history, unbroken.history, atol=1e-4)

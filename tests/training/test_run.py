@@ -15,12 +15,13 @@ from conftest import QUICK
 
 from intent_bert import IntentPredictor, TrainingConfig, train
 from intent_bert.cli import command_line as cli
+from intent_bert.data.datasets import read_tables
+from intent_bert.data.splits import with_validation
 from intent_bert.errors import CheckpointError, DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.model.network import create_model
 from intent_bert.model.saved import load_artifact
 from intent_bert.training.fit import compile_model
 from intent_bert.training.resume import Progress, UnfinishedRun
-from intent_bert.training.run import read_tables, with_validation
 from intent_bert.training.tensorboard import TensorBoardLogs
 
 
@@ -100,7 +101,7 @@ def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_i
     output = tmp_path / "new" / "model"
     settings = {"data": files["data"], "checkpoint": str(quick_checkpoint), "max_seq_len": 32}
     config = TrainingConfig.from_recipe("tutorial", **settings, epochs=1, output_dir=str(output))
-    first = train(config, progress=False)
+    first = train(config, verbose=0)
     assert (first.folder, first.interrupted, len(first.history)) == (output, False, 1)
     assert list(first.evaluations) == ["train", "validation", "test"]
     assert first.evaluations["validation"].rows == 23
@@ -116,7 +117,7 @@ def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_i
             raise KeyboardInterrupt
 
     monkeypatch.setattr(TensorBoardLogs, "on_epoch_begin", interrupt)
-    second = train(config_of(**settings | {"epochs": 3, "output_dir": str(output), "export": False}), progress=False)
+    second = train(config_of(**settings | {"epochs": 3, "output_dir": str(output), "export": False}), verbose=0)
     assert second.interrupted
     assert len(second.history) == 1
     assert json.loads((output / "config.json").read_text())["settings"]["interrupted"] is True
@@ -185,7 +186,7 @@ def test_a_mistake_is_told_and_leaves_nothing(files, quick_checkpoint, tmp_path,
     before = sorted(tmp_path.rglob("*"))
     given = {"train_file": files["train"], "checkpoint": str(quick_checkpoint), "output_dir": str(tmp_path / "x" / "y")}
     with pytest.raises(kind) as caught:
-        train(TrainingConfig(**{**QUICK, **given, **settings}), progress=False)
+        train(TrainingConfig(**{**QUICK, **given, **settings}), verbose=0)
     assert expected in str(caught.value)
     assert issubclass(kind, IntentBertError)
     assert sorted(tmp_path.rglob("*")) == before
@@ -196,12 +197,12 @@ def test_the_casing_flag_is_kept_or_refused(files, quick_checkpoint, tmp_path):
     with pytest.raises(
         CheckpointError, match=r"do_lower_case=False contradicts .*uncased_quick says do_lower_case=True"
     ):
-        train(config_of(**settings, checkpoint=str(quick_checkpoint), do_lower_case=False), progress=False)
+        train(config_of(**settings, checkpoint=str(quick_checkpoint), do_lower_case=False), verbose=0)
     assert not (tmp_path / "model").exists()
 
     silent = tmp_path / "quick"  # neither its name nor a tokenizer_config.json tells the casing
     shutil.copytree(quick_checkpoint, silent)
-    train(config_of(**settings, checkpoint=str(silent), do_lower_case=False), progress=False)
+    train(config_of(**settings, checkpoint=str(silent), do_lower_case=False), verbose=0)
     assert IntentPredictor.load(tmp_path / "model").tokenizer.do_lower_case is False
 
 
@@ -212,10 +213,10 @@ def test_the_cores_are_divided_before_a_checkpoint_is_fetched(files, tmp_path, m
         asked.append(name)
         raise CheckpointError("far enough")
 
-    monkeypatch.setattr("intent_bert.training.run.divide_the_cores", lambda: asked.append("cores") or 1)
-    monkeypatch.setattr("intent_bert.training.run.resolve", fetched)
+    monkeypatch.setattr("intent_bert.training.prepare.divide_the_cores", lambda: asked.append("cores") or 1)
+    monkeypatch.setattr("intent_bert.training.prepare.resolve", fetched)
     with pytest.raises(CheckpointError, match="far enough"):
-        train(TrainingConfig(train_file=files["train"], output_dir=str(tmp_path / "run")), progress=False)
+        train(TrainingConfig(train_file=files["train"], output_dir=str(tmp_path / "run")), verbose=0)
     assert asked == ["cores", "all-MiniLM-L6-v2"]
 
 
@@ -229,12 +230,12 @@ def test_an_encoder_that_is_not_in_the_checkpoint_is_told_before_anything_is_wri
     before = sorted(tmp_path.rglob("*"))
     output = str(tmp_path / "x" / "y")
     with pytest.raises(CheckpointError, match="missing bert/encoder/layer_1/attention/output/LayerNorm/beta"):
-        train(config_of(train_file=files["train"], checkpoint=str(folder), output_dir=output), progress=False)
+        train(config_of(train_file=files["train"], checkpoint=str(folder), output_dir=output), verbose=0)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, quick_checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr("intent_bert.training.run.create_model", lambda *_, **__: pytest.fail("training began"))
+    monkeypatch.setattr("intent_bert.training.run.fit", lambda *_, **__: pytest.fail("training began"))
     given = {"train_file": files["train"], "checkpoint": str(quick_checkpoint)}
     for output, expected in (
         (files["train"], "it is a file; name a folder"),
@@ -242,16 +243,16 @@ def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, qui
         (f"{files['train']}/model", "can't write to "),
     ):
         with pytest.raises(ModelFolderError) as caught:
-            train(config_of(**given, output_dir=output), progress=False)
+            train(config_of(**given, output_dir=output), verbose=0)
         assert expected in str(caught.value)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnx", None)
         with pytest.raises(SettingsError, match=r"^exporting to onnx needs what is not installed: pip install onnx$"):
-            train(config_of(**given, output_dir=str(tmp_path / "model")), progress=False)
+            train(config_of(**given, output_dir=str(tmp_path / "model")), verbose=0)
     disk = type("Disk", (), {"free": 10})
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: disk)
     with pytest.raises(ModelFolderError) as caught:
-        train(config_of(**given, output_dir=str(tmp_path / "model")), progress=False)
+        train(config_of(**given, output_dir=str(tmp_path / "model")), verbose=0)
     assert str(caught.value).startswith(f"not enough disk space at {tmp_path}: the model needs about 0 MB, 0 MB are")
     assert Path(files["data"]).exists()
 
@@ -281,12 +282,12 @@ def test_ctrl_c_before_the_first_epoch_leaves_nothing_and_spares_an_old_model(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TensorBoardLogs, "on_train_batch_end", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(config_of(**settings, output_dir=str(tmp_path / "new")), progress=False)
+            train(config_of(**settings, output_dir=str(tmp_path / "new")), verbose=0)
         assert not (tmp_path / "new").exists()
         shutil.copytree(trained.folder, tmp_path / "old")
         before = {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()}
         with pytest.raises(KeyboardInterrupt):
-            train(config_of(**settings, output_dir=str(tmp_path / "old")), progress=False)
+            train(config_of(**settings, output_dir=str(tmp_path / "old")), verbose=0)
     assert {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()} == before
 
 
@@ -303,12 +304,12 @@ def test_resuming_with_other_sentences_is_refused(files, quick_checkpoint, tmp_p
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("intent_bert.training.run.save_artifact", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            train(config_of(**settings, epochs=1), progress=False)
+            train(config_of(**settings, epochs=1), verbose=0)
     logs = sorted((tmp_path / "model" / "logs").iterdir())
     with Path(files["train"]).open("a") as table:
         table.write("play a song twice,music\n")
     with pytest.raises(SettingsError, match=r"had sentences=\w+, not \w+: resume it with the same settings"):
-        train(config_of(**settings, epochs=1, resume=True), progress=False)
+        train(config_of(**settings, epochs=1, resume=True), verbose=0)
     assert sorted((tmp_path / "model" / "logs").iterdir()) == logs
 
 
@@ -345,7 +346,7 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
             train_file=str(tmp_path / "all.jsonl"), text_column=columns[0], label_column=columns[1],
             checkpoint=str(quick_checkpoint), class_weight="balanced", output_dir=str(tmp_path / "model"), **settings,
         ),
-        progress=False,
+        verbose=0,
     )  # fmt: skip
     assert set(result.evaluations["validation"].per_intent) == {str(label) for label in labels}
     predictor = IntentPredictor.load(tmp_path / "model")
@@ -369,7 +370,7 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
 def test_the_sentiment_table_that_ships_goes_through(quick_checkpoint, tmp_path):
     result = train(
         config_of(data="sentiment", checkpoint=str(quick_checkpoint), output_dir=str(tmp_path / "model"), epochs=1),
-        progress=False,
+        verbose=0,
     )
     assert {name: each.rows for name, each in result.evaluations.items()} == {
         "train": 270,
@@ -392,7 +393,7 @@ settings, folder = json.loads(sys.argv[1]), sys.argv[2]
 strategies = {"one": None, "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}
 for name, strategy in strategies.items():
     config = TrainingConfig.from_recipe("default", **settings, output_dir=f"{folder}/{name}")
-    train(config, progress=False, strategy=strategy)
+    train(config, verbose=0, strategy=strategy)
 """
 
 

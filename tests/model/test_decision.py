@@ -1,0 +1,69 @@
+"""What outputs mean: probabilities worked by hand, texts without a word, and the same prediction on every road."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from intent_bert import Answer, IntentClassifier, IntentPredictor
+from intent_bert.cli import main
+from intent_bert.errors import ModelFolderError
+from intent_bert.model.decision import NO_INTENT, Decision, Outputs, is_wordless, ranking, softmax
+
+WORDLESS = ["", "   ", "\t\n", "\u200b"]
+
+
+def test_probabilities_by_hand():
+    logits = np.log(np.array([[1, 2, 5], [3, 1, 1]], "float32")) + 700  # too large for a plain exponential
+    expected = [[0.125, 0.25, 0.625], [0.6, 0.2, 0.2]]
+    np.testing.assert_allclose(softmax(logits), expected, rtol=1e-4)
+    assert softmax(logits).dtype == np.float32
+    assert softmax(np.empty((0, 3), "float32")).shape == (0, 3)
+
+
+def test_a_text_without_a_word_has_no_intent_whatever_the_logits():
+    outputs = Outputs(np.array([[9, 0, 0], [9, 0, 0]], "float32"), np.empty((2, 0), "float32"))
+    found = Decision().predictions(outputs, is_wordless([[101, 102], [101, 7, 102]]))
+    assert found.numbers.tolist() == [NO_INTENT, 0]
+    np.testing.assert_allclose(found.probabilities[0], 1 / 3, rtol=1e-6)
+    assert ranking(found.probabilities[0], NO_INTENT, "abc", 2) == []
+    assert [answer.intent for answer in ranking(found.probabilities[1], 0, "abc", 2)] == ["a", "b"]
+
+
+def test_it_is_written_and_read_and_refuses_what_it_does_not_know():
+    assert Decision.from_dict(Decision().to_dict()) == Decision()
+    with pytest.raises(ModelFolderError, match="in a way that this version does not know"):
+        Decision.from_dict({"scores": "sigmoid"})
+
+
+# --- the four roads ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_wordless_texts_on_the_predictors_roads(trained, engine):
+    predictor = IntentPredictor.load(trained.folder, engine=engine)
+    assert predictor.predict(WORDLESS) == [Answer(None, 0.0)] * 4
+    assert predictor.predict(WORDLESS, top_k=2) == [[]] * 4
+    np.testing.assert_allclose(predictor.predict_proba(WORDLESS), 1 / 3, rtol=1e-6)
+
+
+def test_wordless_texts_in_the_classifier(trained):
+    classifier = IntentClassifier.load(trained.folder)
+    labels = classifier.predict([*WORDLESS, "play music"])
+    assert labels.tolist() == [None] * 4 + ["music"]
+    np.testing.assert_allclose(classifier.predict_proba(WORDLESS), 1 / 3, rtol=1e-6)
+    assert classifier.score(["", "play music"], ["music", "music"]) == 0.5
+
+
+def test_wordless_texts_in_evaluate_and_in_files(trained, tmp_path, capsys):
+    rows = pd.DataFrame({"text": ["\u200b", "play music"], "intent": ["music", "music"]})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["evaluate", str(trained.folder), str(tmp_path / "rows.csv")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["accuracy"] == 0.5
+    assert found["per_intent"]["music"]["recall"] == 0.5
+    assert main(["predict", str(trained.folder), "--input", str(tmp_path / "rows.csv"), "--json"]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["intent"], first["confidence"], first["intent_ranking"]) == (None, 0.0, [])
+    assert second["intent"] == "music"
