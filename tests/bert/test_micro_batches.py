@@ -1,5 +1,6 @@
 """A model in micro-batches: the same numbers, gradients, weights and files as the model it is made from."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def test_both_models_hold_the_same_weights_and_write_the_same_files(
     ids = ids_of(5)
     np.testing.assert_allclose(as_numpy(cut(ids)), as_numpy(model(ids)), rtol=0, atol=1e-6)
     np.testing.assert_allclose(cut.predict(ids.astype("int64"), verbose=0), as_numpy(model(ids)), rtol=0, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras' about inputs of another structure
+        micro_batched(keras.Model(model.inputs, model.outputs), 2)(ids)
 
     cut.save_weights(tmp_path / "cut.weights.h5")
     before = as_numpy(model(ids))
