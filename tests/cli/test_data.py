@@ -147,7 +147,7 @@ def test_an_unknown_checkpoint_name_is_answered_with_the_nearest(capsys, place, 
     [
         (["split", "no.csv", "new"], "no such file: no.csv"),
         (["split", "train.csv", "busy"], "won't write to busy: it is there already; name a new folder"),
-        (["split", "train.csv", "train.csv/new"], "can't write train.csv/new: File exists; nothing was changed"),
+        (["split", "train.csv", "train.csv/new"], "can't write train.csv/new: File exists; nothing was changed: "),
         (["split", "train.csv", "new", "--shares", "most,rest"], "such as 70,15,15 or 80,20, not 'most,rest'"),
         (
             ["split", "train.csv", "new", "--shares", "70,15"],
