@@ -7,7 +7,6 @@ that the dataclass, or a recipe, decides.
 import argparse
 from collections.abc import Callable
 from dataclasses import Field, fields
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -39,12 +38,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+class _Layout(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each default, but for options that do nothing unless given."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def add_command(
     commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], None]
 ) -> argparse.ArgumentParser:
     """A command under ``intent-bert``; ``run`` takes its parsed options."""
-    layout = partial(argparse.ArgumentDefaultsHelpFormatter, max_help_position=30)
-    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help, formatter_class=layout)
+    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help, formatter_class=_Layout)
     command.set_defaults(run=run)
     return command
 
