@@ -47,7 +47,7 @@ def test_train_takes_heads_frozen_layers_and_class_weights(capsys, small_table, 
     )  # fmt: skip
     assert code == 0, err
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["head"] == "rnn"
+    assert config["architecture"]["head"] == "rnn"
     settings = {name: config["settings"][name] for name in ("head", "train_layers", "class_weight")}
     assert settings == {"head": "rnn", "train_layers": layers, "class_weight": "balanced"}
     assert run(capsys, "predict", tmp_path / "model", "play music")[0] == 0
@@ -63,7 +63,7 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     code, out, err = run(capsys, *command, "majority,tfidf-svm")
     assert code == 0
     head, *rows = [line.split() for line in out.splitlines()[:3]]
-    assert head == ["method", "accuracy", "95", "%", "p", "macro", "F1", "train", "s", "ms/sentence", "MB"]
+    assert head == ["method", "kind", "accuracy", "95", "%", "p", "macro", "F1", "train", "s", "ms/sentence", "MB"]
     assert [row[0] for row in rows] == ["majority", "tfidf-svm"]
     assert "No method with BERT was run" in out
     assert f"tables and plots  {tmp_path / 'out'}" in out
@@ -74,11 +74,10 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     kept = snapshot(tmp_path / "out")
     code, out, err = run(capsys, *command, "majority", "--seed", "1")
     assert (code, out) == (2, "")
-    assert "holds a comparison with seed=0, not 1" in err.splitlines()[-1]
+    assert "had seed=0, not 1: name another folder, or delete that one" in err.splitlines()[-1]
     assert snapshot(tmp_path / "out") == kept
 
 
-@pytest.mark.xfail(reason="comparison.py imports training/run, which imports TensorFlow", strict=True)
 def test_compare_without_bert_imports_no_tensorflow(small_table, tmp_path):
     small_table.to_csv(tmp_path / "table.csv", index=False)
     command = ("compare", "--train-file", tmp_path / "table.csv", "--output-dir", tmp_path / "out")
@@ -137,7 +136,10 @@ GOOD = ("--train-file", "train.csv", "--checkpoint", "good", "--output-dir", "ne
         ({"max-seq-len": "2"}, "max_seq_len must be at least 3, for [CLS], a token and [SEP], not 2"),
         ({"output-dir": "train.csv"}, "can't write the model to {place}/train.csv: it is a file; name a folder"),
         ({"output-dir": "busy"}, "won't write the model to {place}/busy: it holds other things (thesis.doc); name a n"),
-        ({"output-dir": "train.csv/model"}, "can't write to {place}/train.csv: Not a directory"),
+        (
+            {"output-dir": "train.csv/model"},
+            "can't write {place}/train.csv/model: Not a directory; nothing",
+        ),
         ({"log-dir": "train.csv/logs"}, "can't write the TensorBoard logs to train.csv/logs: Not a directory"),
         ({"epochs": "0"}, "epochs must be at least 1, not 0"),
         ({"epochs": "many"}, "train: argument --epochs: invalid int value: 'many' (see intent-bert train --help)"),
@@ -159,7 +161,7 @@ def test_a_mistake_in_training_gets_one_sentence_and_writes_nothing(capsys, plac
 def test_no_disk_space_is_told_before_training(capsys, place, monkeypatch):
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10}))
     before = snapshot(place)
-    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: about 2 MB are needed")
+    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: about 1 MB are needed")
     assert snapshot(place) == before
 
 
