@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from intent_bert.model.network import create_model
     from intent_bert.model.saved import load_model
     from intent_bert.training.bucketed_batches import BucketedBatches
+    from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
     "BucketedBatches": "training.bucketed_batches",
+    "adamw": "training.optimizer",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison_result",
     "Evaluation": "evaluation.metrics",
@@ -104,6 +106,7 @@ __all__ = [
     "TrainingConfig",
     "WordVectorTransformer",
     "__version__",
+    "adamw",
     "compare",
     "create_model",
     "evaluate_probabilities",
