@@ -60,7 +60,8 @@ class BertTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Attributes:
         n_features_out_: features in a row.
 
-        make_pipeline(BertTransformer(), LinearSVC()).fit(texts, intents).predict(["Play our song now"])
+    Example:
+        `make_pipeline(BertTransformer(), LinearSVC()).fit(texts, intents).predict(["Play our song now"])`
     """
 
     def __init__(

@@ -71,7 +71,8 @@ class WordVectorTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         vectors_: float32 (words, size).
         n_epochs_: passes that were made; 0 with a file.
 
-        make_pipeline(WordVectorTransformer(), LinearSVC()).fit(texts, intents).predict(["Play our song now"])
+    Example:
+        `make_pipeline(WordVectorTransformer(), LinearSVC()).fit(texts, intents).predict(["Play our song now"])`
     """
 
     def __init__(

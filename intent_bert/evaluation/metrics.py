@@ -93,7 +93,8 @@ def evaluate_probabilities(
     """Compare probabilities (rows, C) with the labels.
 
     Args:
-        texts, labels: the table, row by row; a label that is not among ``classes`` is a mistake.
+        texts: the sentences, row by row.
+        labels: their labels; one that is not among ``classes`` is a mistake.
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
         numbers: int (rows,), of the predicted intents among ``classes``, -1 where none was predicted, which counts as a

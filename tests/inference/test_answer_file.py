@@ -220,7 +220,7 @@ def test_the_command_answers_as_the_predictor_does(trained, tmp_path, capsys):
     command = ["predict", str(trained.folder), "--input", str(source), "--text-column", "question"]
     assert cli.main([*command, "--output", str(tmp_path / "out.jsonl"), "--top-k", "2"]) == 0
     captured = capsys.readouterr()
-    assert captured.out == "" and "9 answers in " in captured.err
+    assert captured.out == "" and "9 predictions in " in captured.err
     expected = IntentPredictor.load(trained.folder).predict(texts, top_k=2)
     lines = [as_json(text, ranking) for text, ranking in zip(texts, expected, strict=True)]
     found = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
