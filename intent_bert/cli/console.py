@@ -9,7 +9,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from intent_bert.errors import IntentBertError
+from intent_bert.errors import IntentBertError, reason
+from intent_bert.files.atomic import is_full
 
 logger = logging.getLogger("intent_bert")
 
@@ -31,11 +32,22 @@ def run_as_command(run: Callable[[], None]) -> int:
         print("intent-bert: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _give_up_stdout()
+        print(f"intent-bert: can't write {error.filename or 'to stdout'}: {reason(error)}", file=sys.stderr)
+        return 2
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
     return 0
+
+
+def _give_up_stdout() -> None:
+    """Send what comes nowhere, Python's own flush at the end among it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def import_tensorflow_quietly() -> None:

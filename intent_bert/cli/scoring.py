@@ -4,6 +4,7 @@ TensorFlow is imported only where the folder's engine is Keras.
 """
 
 import argparse
+import csv
 import io
 import json
 import logging
@@ -37,7 +38,8 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--input", metavar="FILE", help="a table with the sentences, of any length: csv, tsv, jsonl or parquet"
     )
-    command.add_argument("--output", metavar="FILE", help="write here: jsonl, csv or tsv (default: stdout)")
+    command.add_argument("--output", metavar="FILE", help="write here: csv, tsv, jsonl or parquet (default: stdout)")
+    command.add_argument("--columns", metavar="A,B", help="columns of --input that --output keeps (default: all)")
     command.add_argument("--resume", action="store_true", help="go on with an --output that was stopped")
     command.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a broken row of --input")
     add_columns(command, label=False)
@@ -101,6 +103,9 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the predictions for --input FILE: give that too")
+    for flag, given in (("--columns", options.columns is not None), ("--resume", options.resume)):
+        if given and not options.output:
+            raise SettingsError(f"{flag} is for --output FILE: give that too")
     if options.input:
         _predict_file(options)
     else:
@@ -109,18 +114,24 @@ def run_predict(options: argparse.Namespace) -> None:
 
 def _predict_file(options: argparse.Namespace) -> None:
     from intent_bert.data.rows import RowReader
-    from intent_bert.inference.answer_file import score_file
+    from intent_bert.inference.prediction_file import predict_file
 
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    rows.select(column)
     predictor = _load_predictor(options)
     if options.output:
-        number = score_file(
-            predictor, rows, Path(options.output), text_column=column, top_k=options.top_k, resume=options.resume
+        number = predict_file(
+            predictor,
+            rows,
+            options.output,
+            text_column=column,
+            columns=None if options.columns is None else next(csv.reader([options.columns]), []),
+            top_k=options.top_k,
+            resume=options.resume,
         )
     else:
+        rows.select(column)
         texts = (row.values[column] for row in rows.with_text(column))
         _print_predictions(predictor, _batches(texts, 1024), options)
     if rows.skipped:
@@ -144,7 +155,7 @@ def _predict_texts(options: argparse.Namespace) -> None:
 def _print_predictions(
     predictor: "IntentPredictor", batches: Iterable[list[str]], options: argparse.Namespace, flush: bool = False
 ) -> None:
-    from intent_bert.inference.answer_file import as_json
+    from intent_bert.inference.prediction_file import as_json
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

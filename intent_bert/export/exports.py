@@ -27,6 +27,7 @@ from intent_bert.config import TEXT
 from intent_bert.data import datasets
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
+from intent_bert.files.lock import one_writer
 from intent_bert.inference.engines import OnnxEngine
 from intent_bert.model.decision import Outputs, is_wordless
 from intent_bert.model.folder import (
@@ -130,10 +131,23 @@ def export_model(
     Raises:
         SettingsError: an unknown format or quantisation, a missing package, or a model that the format can't hold.
         DataError: the sentences can't be read.
-        ModelFolderError: the folder can't be read or written, or the export answers otherwise than the model.
+        ModelFolderError: the folder can't be read, or the export answers otherwise than the model.
+        DiskError: the folder can't be written, or another process writes it.
     """
     name = exported_name(format, quantize)
     check_packages(format)
+    with one_writer(folder):
+        return _export_model(folder, name, format, quantize, check_file, text_column)
+
+
+def _export_model(
+    folder: str | PathLike,
+    name: str,
+    format: str,
+    quantize: str | None,
+    check_file: str | PathLike | None,
+    text_column: str,
+) -> ExportCheck:
     opened = ModelFolder(folder)
     check_output_folder(folder, needed_bytes=int(1.1 * opened.file(WEIGHTS_FILE).stat().st_size))
     if check_file is None:
@@ -141,7 +155,7 @@ def export_model(
     else:
         texts, source = list(read_table(str(check_file), text_column, None)[TEXT]), Path(check_file).name
     artifact = load_artifact(folder)
-    with replacement(folder) as work:
+    with replacement(folder, checked=True) as work:
         link_own_files(opened.path, work, but=(CONFIG_FILE, name, check_name(name)))
         check = write_export(artifact, work, texts, source, format, quantize)
         others = {file: sha256 for file, sha256 in opened.config["sha256"].items() if file.split("/")[0] != name}

@@ -16,7 +16,7 @@ import numpy as np
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
 from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
-from intent_bert.model.folder import ModelFolder
+from intent_bert.model.folder import CONFIG_FILE, ModelFolder
 
 if TYPE_CHECKING:
     from intent_bert.model.saved import Artifact
@@ -37,12 +37,14 @@ class IntentPredictor:
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
         decision: how the network's outputs become predictions.
+        fingerprint: the sha256 of the folder's ``config.json``, which names those of its files.
     """
 
     def __init__(self, model: "Artifact | ModelFolder", engine: Engine) -> None:
         self.classes, self.max_seq_len, self.tokenizer = model.classes, model.max_seq_len, model.tokenizer
         self.decision: Decision = model.decision
         self._engine, self.engine = engine, engine.name
+        self.fingerprint = ""
         self._warned_of_cut = False
 
     @classmethod
@@ -69,8 +71,11 @@ class IntentPredictor:
             from intent_bert.model.saved import load_artifact
 
             artifact = load_artifact(opened)
-            return cls(artifact, KerasEngine(artifact.model, batch_size))
-        return cls(opened, OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+            predictor = cls(artifact, KerasEngine(artifact.model, batch_size))
+        else:
+            predictor = cls(opened, OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+        predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
+        return predictor
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...

@@ -30,6 +30,7 @@ from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, Ful
 from intent_bert.config import Architecture
 from intent_bert.errors import DiskError, IntentBertError, ModelFolderError, SettingsError, nearest, reason
 from intent_bert.files.atomic import atomic_folder, check_writable, link_tree
+from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0, log_dir: 
     free = shutil.disk_usage(next(parent for parent in target.parents if parent.exists())).free
     if free < needed_bytes:
         raise DiskError(
-            f"not enough disk space at {target.parent}: the model needs about {needed_bytes / 1e6:.0f} MB, "
+            f"not enough disk space at {target.parent}: about {needed_bytes / 1e6:.0f} MB are needed, "
             f"{free / 1e6:.0f} MB are free"
         )
     return target
@@ -300,14 +301,19 @@ def _entry_of(log_dir: str | PathLike, target: Path) -> str | None:
 def replacement(folder: str | PathLike, *, checked: bool = False) -> Iterator[Path]:
     """A new folder to fill, which takes the place of ``folder`` when the block ends well.
 
-    What stands there besides a model, such as logs, stays there. ``checked`` says that ``check_output_folder`` was
-    asked before the work began: what other things have come meanwhile stay too.
+    What stands there besides a model, such as logs, stays there. ``checked`` says that the place was checked and locked
+    before the work began (``check_output_folder``, ``one_writer``): what other things have come meanwhile stay too.
 
     Raises:
         ModelFolderError: the place holds something else.
-        DiskError: it can't be written, or the disk is full. What stood there before still stands there.
+        DiskError: it can't be written, another process writes it, or the disk is full. What stood there before still
+            stands there.
     """
-    target = _possible_place(folder) if checked else check_output_folder(folder)
+    if not checked:
+        with one_writer(check_output_folder(folder)), replacement(folder, checked=True) as work:
+            yield work
+        return
+    target = _possible_place(folder)
     if target.is_dir() and not is_model_folder(target):
         in_the_way = sorted(entry.name for entry in target.iterdir() if not _is_foreign(entry.name))
         if in_the_way:

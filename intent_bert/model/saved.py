@@ -100,6 +100,8 @@ def save_artifact(
     folder: str | PathLike,
     write_extras: Callable[[Path], None] | None = None,
     write_exports: Callable[[Path], list[str]] | None = None,
+    *,
+    checked: bool = False,
 ) -> Path:
     """Write a model folder, replacing one that stands there.
 
@@ -108,12 +110,14 @@ def save_artifact(
         write_extras: writes further files into the folder it is given, before anything is swapped in.
         write_exports: does the same with exported forms of the model, and gives the names of those it has written:
             they belong to the model from then on, with their sha256.
+        checked: the place was checked and locked before (``check_output_folder``, ``one_writer``): other things that
+            have come meanwhile stay there.
 
     Raises:
-        ModelFolderError: the place holds something else, or can't be written, or the disk is full. What stood there
-            before still stands there.
+        ModelFolderError: the place holds something else.
+        DiskError: it can't be written, or the disk is full. What stood there before still stands there.
     """
-    with replacement(folder) as work:
+    with replacement(folder, checked=checked) as work:
         _write_files(artifact, work)
         exported = [] if write_exports is None else write_exports(work)
         _write_config(artifact, work, exported)

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ import pandas as pd
 from intent_bert.config import TrainingConfig
 from intent_bert.data.datasets import read_tables
 from intent_bert.data.splits import with_validation
-from intent_bert.errors import IntentBertError, ModelFolderError
+from intent_bert.errors import DiskError, IntentBertError, ModelFolderError
 from intent_bert.evaluation.card import model_card
 from intent_bert.evaluation.metrics import Evaluation
 from intent_bert.evaluation.reports import write_reports
 from intent_bert.export.exports import check_packages, export_with_the_run
+from intent_bert.files.atomic import is_full
+from intent_bert.files.lock import one_writer
 from intent_bert.model.folder import (
     CARD_FILE,
     HISTORY_FILE,
@@ -84,13 +87,25 @@ def train(
         callbacks: Keras callbacks; their ``model`` is the one that is fitted, which ends in the logits.
 
     Raises:
-        IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder; nothing is written.
+        IntentBertError: a mistake in the settings, the data, the checkpoint or the output folder, or another run that
+            writes there; nothing is written.
     """
     if config.export:
         check_packages("onnx")
-    check_output_folder(config.output_dir)
+    output = check_output_folder(config.output_dir, log_dir=config.log_dir)
+    with one_writer(output):
+        return _train(config, output, verbose, strategy, callbacks)
+
+
+def _train(
+    config: TrainingConfig,
+    output: Path,
+    verbose: int,
+    strategy: Any,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> TrainingResult:
     prepared = prepare(config, with_validation(read_tables(config), config), strategy)
-    output = check_output_folder(config.output_dir, needed_bytes=_bytes_of_the_folder(prepared))
+    check_output_folder(output, _bytes_needed(prepared, output), config.log_dir)
     log_dir = Path(config.log_dir) if config.log_dir else output / LOG_FOLDER
     logs = TensorBoardLogs(log_dir, prepared.settings())
     unfinished = UnfinishedRun(output / UNFINISHED, {**prepared.settings(), "sentences": _digest(prepared.splits)})
@@ -107,8 +122,18 @@ def train(
     return TrainingResult(output, logs.folder, artifact.model, evaluations, result.history, result.interrupted, seconds)
 
 
-def _bytes_of_the_folder(prepared: Prepared) -> int:
-    return int((2.3 if prepared.config.export else 1.2) * prepared.weight_bytes)
+def _bytes_needed(prepared: Prepared, output: Path) -> int:
+    """About how much a run takes at most beside what stands there: its states, or in the end one state and the model.
+
+    A state is the weights that are fitted, twice those that learn for Adam, and the best epoch's weights; while one is
+    written, the former one is still there.
+    """
+    learning = sum(4 * math.prod(weight.shape) for weight in prepared.model.trainable_weights)
+    fitted = prepared.weight_bytes if prepared.config.train_layers == "all" else learning
+    state = 2 * (fitted + learning)
+    model = (2.3 if prepared.config.export else 1.2) * prepared.weight_bytes
+    there = sum(path.stat().st_size for path in (output / UNFINISHED).glob("*"))
+    return int(max(2 * state, state + model)) - there
 
 
 def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) -> dict[str, Evaluation]:
@@ -132,7 +157,7 @@ def _save(
     history: pd.DataFrame,
     unfinished: UnfinishedRun,
 ) -> None:
-    """Write the model folder; the state of the run makes room for it where the disk is full."""
+    """Write the model folder; only then, or to make room for it on a full disk, the state of the run goes."""
     shown = next(name for name in ("test", "validation", "train") if name in splits)
 
     def write_exports(folder: Path) -> list[str]:
@@ -142,12 +167,18 @@ def _save(
 
     def save() -> None:
         save_artifact(
-            artifact, output, lambda folder: _write_extras(folder, artifact, evaluations, history, shown), write_exports
+            artifact,
+            output,
+            lambda folder: _write_extras(folder, artifact, evaluations, history, shown),
+            write_exports,
+            checked=True,
         )
 
     try:
         save()
-    except ModelFolderError:
+    except (ModelFolderError, DiskError) as error:
+        if not is_full(error):
+            raise type(error)(f"{error}; {unfinished.advice}") from error
         unfinished.clear()
         save()
     unfinished.clear()

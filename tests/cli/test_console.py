@@ -1,9 +1,13 @@
 """How a command ends: exit codes, tracebacks, a closed pipe; and what a TensorFlow import prints."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from intent_bert.cli.console import run_as_command
 from intent_bert.errors import DataError
@@ -56,6 +60,23 @@ def test_a_reader_that_leaves_early_is_no_fault():
     assert process.wait() == 0
     assert b"Traceback" not in err
     assert b"BrokenPipe" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_a_full_disk_under_stdout_is_told_in_one_sentence(lines):
+    script = RUN + f"sys.exit(run_as_command(lambda: [print('a line of output') for _ in range({lines})]))"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for buffered in ([], ["-u"]):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, *buffered, "-c", script]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (2, "intent-bert: can't write to stdout: No space left on device\n")
+
+
+def test_an_error_of_the_system_that_is_not_of_stdout_is_a_fault_of_ours(capsys):
+    with pytest.raises(FileNotFoundError):
+        run_as_command(lambda: open("/nowhere/at/all"))  # noqa: PTH123, SIM115
 
 
 def test_tensorflow_is_imported_without_a_word_and_its_failure_shows_all(tmp_path):

@@ -51,7 +51,7 @@ def test_split_in_two_tells_of_contradictions(capsys, tmp_path, monkeypatch):
     assert code == 0
     assert out.split() == ["train", "17", "rows", "parts/train.csv", "test", "4", "rows", "parts/test.csv"]
     assert err == "warning: t.csv: 1 text stands under more than one intent, such as '0' (row 2: x, row 22: y)\n"
-    assert (tmp_path / "parts" / "test.csv").read_text().startswith('"text","intent"\n')
+    assert (tmp_path / "parts" / "test.csv").read_text().startswith("text,intent\n")
 
 
 # --- the other commands ------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_an_unknown_checkpoint_name_is_answered_with_the_nearest(capsys, place, 
     [
         (["split", "no.csv", "new"], "no such file: no.csv"),
         (["split", "train.csv", "busy"], "won't write to busy: it is there already; name a new folder"),
-        (["split", "train.csv", "train.csv/new"], "train.csv/new should be a folder that can be written, but the syst"),
+        (["split", "train.csv", "train.csv/new"], "can't write train.csv/new: File exists; nothing was changed: "),
         (["split", "train.csv", "new", "--shares", "most,rest"], "such as 70,15,15 or 80,20, not 'most,rest'"),
         (
             ["split", "train.csv", "new", "--shares", "70,15"],

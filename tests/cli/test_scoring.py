@@ -82,6 +82,22 @@ def test_predict_lines_from_arguments_stdin_and_a_file(capsys, trained, tmp_path
     assert run(capsys, "predict", trained.folder) == (0, "", "")
 
 
+def test_predict_into_a_file_keeps_the_other_columns_or_those_that_are_chosen(capsys, trained, tmp_path):
+    (tmp_path / "t.csv").write_text("id,day,text\n1,monday,play my song\n2,friday,will it rain\n")
+    command = ["predict", trained.folder, "--input", tmp_path / "t.csv", "--output"]
+    assert run(capsys, *command, tmp_path / "all.csv")[0] == 0
+    assert run(capsys, *command, tmp_path / "day.tsv", "--columns", "day")[0] == 0
+    assert run(capsys, *command, tmp_path / "none.parquet", "--columns", "", "--top-k", "2")[0] == 0
+    assert list(pd.read_csv(tmp_path / "all.csv")) == ["id", "day", "text", "intent", "confidence"]
+    assert list(pd.read_csv(tmp_path / "day.tsv", sep="\t")["day"]) == ["monday", "friday"]
+    table = pd.read_parquet(tmp_path / "none.parquet")
+    assert list(table) == ["text", "intent", "confidence", "intent_2", "confidence_2"]
+    assert list(table["intent"]) == ["music", "weather"]
+    for flags in (("--columns", "id"), ("--resume",)):
+        code, out, err = run(capsys, "predict", trained.folder, "--input", tmp_path / "t.csv", *flags)
+        assert (code, out, err) == (2, "", f"intent-bert: {flags[0]} is for --output FILE: give that too\n")
+
+
 def test_predict_streams_what_is_read(capsys, trained, monkeypatch):
     type_in(monkeypatch, b"play my song\n" * 1024 + b"Gr\xfc\xdfe\n")
     code, out, err = run(capsys, "predict", trained.folder)

@@ -104,7 +104,10 @@ GOOD = ("--train-file", "train.csv", "--checkpoint", "good", "--output-dir", "ne
         ({"label-column": "label"}, "train.csv has no column 'label'; it has: text, intent (name one with --label-co"),
         ({"train-file": "empty.csv"}, "empty.csv is empty: expected at least one row under the header"),
         ({"train-file": "one.csv"}, "one.csv has one intent only, 'x': expected at least two"),
-        ({"train-file": "latin.csv"}, "latin.csv, line 2: byte 0xFC is not UTF-8; save the file as UTF-8"),
+        (
+            {"train-file": "latin.csv"},
+            "latin.csv, row 2, column 'text': byte 0xFC is not UTF-8; save the file as",
+        ),
         ({"train-file": "hole.csv"}, "hole.csv, row 3, column 'text': the text is empty; fill it in or delete the row"),
         (
             {"train-file": "twice.csv", "strict": None},
@@ -156,7 +159,7 @@ def test_a_mistake_in_training_gets_one_sentence_and_writes_nothing(capsys, plac
 def test_no_disk_space_is_told_before_training(capsys, place, monkeypatch):
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10}))
     before = snapshot(place)
-    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: the model needs about 0 MB")
+    check_refusal(run(capsys, "train", *GOOD), f"not enough disk space at {place}/new: about 2 MB are needed")
     assert snapshot(place) == before
 
 
@@ -173,7 +176,8 @@ def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained,
     result = run(capsys, *TRAIN, *(part for option in options.items() for part in option))
     assert result[0] == 2
     assert result[2].splitlines()[-1] == (
-        f"intent-bert: can't write {place}/model: No space left on device; nothing was changed there"
+        f"intent-bert: can't write {place}/model: No space left on device; nothing was changed: free some space, or "
+        "choose another place"
     )
     after = {name: content for name, content in snapshot(place / "model").items() if not name.startswith("logs")}
     assert {name: content for name, content in after.items() if not name.startswith("unfinished")} == before

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from artifacts import artifact_of
 
-from intent_bert.errors import DataError, ModelFolderError, SettingsError
+from intent_bert.errors import DataError, DiskError, ModelFolderError, SettingsError
 from intent_bert.export import exports as export
 from intent_bert.export.exports import ExportCheck, export_model, export_with_the_run, sentences_for, write_export
 from intent_bert.inference.predictor import IntentPredictor
@@ -186,7 +186,7 @@ def test_mistakes_are_refused_before_anything_is_written(saved, tmp_path, monkey
         assert str(caught.value) == "exporting to onnx needs what is not installed: pip install onnx onnxruntime"
     disk = type("Disk", (), {"free": 10})
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: disk)
-    with pytest.raises(ModelFolderError, match=r"^not enough disk space at .*: the model needs about 0 MB, 0 MB are f"):
+    with pytest.raises(DiskError, match=r"^not enough disk space at .*: about 0 MB are needed, 0 MB are free$"):
         export_model(saved)
     assert contents(tmp_path) == before
 
@@ -220,10 +220,10 @@ def largest_file(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("format", ["onnx", "savedmodel"])
 def test_a_full_disk_leaves_the_old_folder_and_nothing_else(saved, format):
     before = contents(saved.parent)
-    with largest_file(20_000), pytest.raises(ModelFolderError) as caught:
+    with largest_file(20_000), pytest.raises(DiskError) as caught:
         export_model(saved, format)
     assert str(caught.value).startswith(f"can't write {saved}: ")
-    assert str(caught.value).endswith("; nothing was changed there")
+    assert str(caught.value).endswith("; nothing was changed: free some space, or choose another place")
     assert "\n" not in str(caught.value)
     assert contents(saved.parent) == before
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]

@@ -260,11 +260,11 @@ def test_other_things_are_never_overwritten(tmp_path):
 def test_what_came_while_a_run_was_at_work_stays_beside_its_model(tmp_path):
     folder = check_output_folder(tmp_path / "model")
     with replacement(folder, checked=True) as work:
-        fill(work, ["x"])
+        fill(work, ["x", "y"])
         folder.mkdir()
         (folder / ".DS_Store").write_text("of a file manager")
         (folder / "notes.txt").write_text("mine")
-    assert ModelFolder(folder).classes == ["x"]
+    assert ModelFolder(folder).classes == ["x", "y"]
     assert (folder / "notes.txt").read_text() == "mine"
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
@@ -307,7 +307,7 @@ def test_logs_in_the_way_of_the_model_are_refused_at_the_start(tmp_path, name):
 def test_checking_a_place_leaves_nothing_behind(tmp_path):
     assert check_output_folder(tmp_path / "new" / "model") == tmp_path / "new" / "model"
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(DiskError, match=r"the model needs about 1000000000 MB, \d+ MB are free$"):
+    with pytest.raises(DiskError, match=r"about 1000000000 MB are needed, \d+ MB are free$"):
         check_output_folder(tmp_path / "model", needed_bytes=10**15)
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match=r"can't write .*/file/deep/model: Not a directory"):

@@ -1,14 +1,17 @@
 """A killed run goes on from its last whole epoch and ends as if nothing had happened."""
 
+import shutil
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from kills import killed_at_each_step
 
 from intent_bert.config import TrainingConfig
-from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.errors import DiskError, SettingsError
 from intent_bert.model.folder import UNFINISHED
 from intent_bert.model.saved import load_artifact
 from intent_bert.training import run as training
@@ -105,21 +108,83 @@ def test_state_comes_back(model: keras.Model, tmp_path: Path) -> None:
     assert names == ["best-1.weights.h5", "epoch-2.weights.h5", PROGRESS_FILE]
 
 
+def test_the_best_weights_are_kept_without_the_optimizer(model: keras.Model, tmp_path: Path) -> None:
+    run = UnfinishedRun(tmp_path / UNFINISHED, {})
+    run.save(model, Progress([{}], 0))
+    with h5py.File(tmp_path / UNFINISHED / "epoch-1.weights.h5") as latest:
+        assert "optimizer" in latest
+    with h5py.File(tmp_path / UNFINISHED / "best-1.weights.h5") as best:
+        assert "optimizer" not in best
+
+
 def test_other_settings_are_refused(model: keras.Model, tmp_path: Path) -> None:
     UnfinishedRun(tmp_path, {"learning_rate": 0.003, "output_dir": "a"}).save(model, Progress([{}], 0))
-    with pytest.raises(SettingsError, match=r"had learning_rate=0\.003, not 0\.001: resume it with the same settings"):
+    with pytest.raises(SettingsError) as caught:
         UnfinishedRun(tmp_path, {"learning_rate": 0.001, "output_dir": "b"}).load(model)
+    assert str(caught.value) == (
+        f"the unfinished run in {tmp_path} had learning_rate=0.003, not 0.001: resume it with the same settings, or "
+        "leave --resume out to start from the beginning"
+    )
+
+
+def test_weights_of_classes_that_are_numbers_are_the_same_settings(model: keras.Model, tmp_path: Path) -> None:
+    settings = {"class_weight": {0: 1.0, 1: 2.5}}
+    UnfinishedRun(tmp_path, settings).save(model, Progress([{}], 0))
+    assert UnfinishedRun(tmp_path, settings).load(model)[0].best_epoch == 0
 
 
 def test_a_damaged_state_is_refused(model: keras.Model, tmp_path: Path) -> None:
     run = UnfinishedRun(tmp_path, {})
     run.save(model, Progress([{}], 0))
     (tmp_path / "epoch-1.weights.h5").write_bytes(b"nothing")
-    with pytest.raises(ModelFolderError, match=r"is damaged \(.*\): delete it to start from the beginning"):
+    with pytest.raises(DiskError, match=r"is damaged \(.*\): delete .* to start from the beginning"):
         run.load(model)
     (tmp_path / PROGRESS_FILE).write_text("{")
-    with pytest.raises(ModelFolderError, match=r"is damaged: delete .* to start from the beginning"):
+    with pytest.raises(DiskError, match=r"is damaged: delete .* to start from the beginning"):
         run.load(model)
+
+
+def test_a_state_that_cannot_be_written_costs_neither_the_former_one_nor_the_run(
+    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, folder = UnfinishedRun(tmp_path / UNFINISHED, {}), tmp_path / UNFINISHED
+    run.save(model, Progress([{"loss": 1.0}], 0))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for broken in ("intent_bert.training.resume.save_weights", "intent_bert.files.atomic._flush"):
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            run.save(model, Progress([{"loss": 1.0}, {"loss": 0.5}], 1))
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    told = f"can't keep the state of the run in {folder} (No space left on device): training goes on"
+    assert caplog.messages == [told, told]
+    assert run.load(model)[0].rows == [{"loss": 1.0}]
+
+
+def test_a_run_that_does_not_go_on_never_mixes_its_state_with_the_former_one(
+    model: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UnfinishedRun(tmp_path, {}).save(model, Progress([{"loss": 1.0}], 0))
+    another = UnfinishedRun(tmp_path, {})
+    monkeypatch.setattr(another.state, "write", lambda _: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):  # when its weights are written, and its progress is not
+        another.save(model, Progress([{"loss": 2.0}], 0))
+    assert UnfinishedRun(tmp_path, {}).load(model) == (Progress(), [])
+
+
+def test_a_kill_at_any_step_leaves_the_former_state_or_the_new_one(model: keras.Model, tmp_path: Path) -> None:
+    folder = tmp_path / UNFINISHED
+    run = UnfinishedRun(folder, {})
+    first, second = Progress([{"loss": 1.0}], 0, (0.5, 0.0)), Progress([{"loss": 1.0}, {"loss": 0.5}], 1, (0.6, 0.0))
+    run.save(model, first)
+    shutil.copytree(folder, tmp_path / "first")
+    seen = []
+    for _ in killed_at_each_step(lambda: run.save(model, second)):
+        found, _ = UnfinishedRun(folder, {}).load(model)
+        assert found in (first, second)
+        seen.append(found == second)
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "first", folder)
+    assert set(seen) == {True, False}
 
 
 def test_nothing_to_resume_starts_from_the_beginning(

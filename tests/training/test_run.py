@@ -251,9 +251,9 @@ def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, qui
             train(config_of(**given, output_dir=str(tmp_path / "model")), verbose=0)
     disk = type("Disk", (), {"free": 10})
     monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: disk)
-    with pytest.raises(ModelFolderError) as caught:
+    with pytest.raises(DiskError) as caught:
         train(config_of(**given, output_dir=str(tmp_path / "model")), verbose=0)
-    assert str(caught.value).startswith(f"not enough disk space at {tmp_path}: the model needs about 0 MB, 0 MB are")
+    assert str(caught.value) == f"not enough disk space at {tmp_path}: about 1 MB are needed, 0 MB are free"
     assert Path(files["data"]).exists()
 
 
