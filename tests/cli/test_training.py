@@ -63,7 +63,7 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     code, out, err = run(capsys, *command, "majority,tfidf-svm")
     assert code == 0
     head, *rows = [line.split() for line in out.splitlines()[:3]]
-    assert head == ["method", "accuracy", "95", "%", "p", "macro", "F1", "train", "s", "ms/sentence", "MB"]
+    assert head == ["method", "kind", "accuracy", "95", "%", "p", "macro", "F1", "train", "s", "ms/sentence", "MB"]
     assert [row[0] for row in rows] == ["majority", "tfidf-svm"]
     assert "No method with BERT was run" in out
     assert f"tables and plots  {tmp_path / 'out'}" in out
@@ -74,7 +74,7 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     kept = snapshot(tmp_path / "out")
     code, out, err = run(capsys, *command, "majority", "--seed", "1")
     assert (code, out) == (2, "")
-    assert "holds a comparison with seed=0, not 1" in err.splitlines()[-1]
+    assert "had seed=0, not 1: name another folder, or delete that one" in err.splitlines()[-1]
     assert snapshot(tmp_path / "out") == kept
 
 
