@@ -72,6 +72,7 @@ _HOMES = {
     "IntentDetectionData": "data.preprocessing",
     "IntentPredictor": "inference.predictor",
     "TrainingConfig": "config",
+    "adamw": "training.optimizer",
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
