@@ -57,7 +57,6 @@ _HOMES = {
     "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
     "BucketedBatches": "training.bucketed_batches",
-    "adamw": "training.optimizer",
     "CompareConfig": "config",
     "Comparison": "estimators.comparison_result",
     "Evaluation": "evaluation.metrics",

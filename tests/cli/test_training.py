@@ -78,7 +78,6 @@ def test_compare_prints_its_table_and_goes_on_where_it_was(capsys, small_table, 
     assert snapshot(tmp_path / "out") == kept
 
 
-@pytest.mark.xfail(reason="comparison.py imports training/run, which imports TensorFlow", strict=True)
 def test_compare_without_bert_imports_no_tensorflow(small_table, tmp_path):
     small_table.to_csv(tmp_path / "table.csv", index=False)
     command = ("compare", "--train-file", tmp_path / "table.csv", "--output-dir", tmp_path / "out")
