@@ -1,7 +1,8 @@
-"""Docstrings as the reference parses them: examples in a section of their own, and names that share a line apart.
+"""Docstrings as the reference parses them, and defaults as values.
 
     a paragraph of ``>>>`` lines    becomes the section "Examples:"
     ``texts, labels: the table``    becomes a line for each name
+    ``pooling=Architecture.pooling``    becomes ``pooling='cls'``: a default from config.py is shown as what it is
 
 Griffe, which reads the code for mkdocstrings, calls ``on_instance`` for every object that it has found.
 """
@@ -9,7 +10,9 @@ Griffe, which reads the code for mkdocstrings, calls ``on_instance`` for every o
 import re
 from typing import Any
 
-from griffe import Extension, Object
+from griffe import Extension, Function, Object
+
+from intent_bert import config
 
 SHARED = re.compile(r"^( {4})(\w+(?:, \w+)+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
@@ -18,6 +21,20 @@ class Docstrings(Extension):
     def on_instance(self, *, obj: Object, **_: Any) -> None:
         if obj.docstring:
             obj.docstring.value = prepared(obj.docstring.value)
+        for parameter in obj.parameters if isinstance(obj, Function) else ():
+            parameter.default = shown(parameter.default)
+
+
+def shown(default: Any) -> Any:
+    """The value of a default that is a name of config.py; any other as it is."""
+    if not re.fullmatch(r"[A-Z]\w*(\.\w+)?", str(default)):
+        return default
+    value: Any = config
+    for name in str(default).split("."):
+        if not hasattr(value, name):
+            return default
+        value = getattr(value, name)
+    return repr(value)
 
 
 def prepared(docstring: str) -> str:

@@ -201,3 +201,11 @@ def test_docstrings_get_sections_that_their_parser_knows() -> None:
     assert prepared("A.\n\nArgs:\n    x, y: a place\n        and more\n    z: other") == (
         "A.\n\nArgs:\n    x: a place\n        and more\n    y: a place\n        and more\n    z: other"
     )
+
+
+def test_defaults_of_the_settings_are_shown_as_values() -> None:
+    shown = pytest.importorskip("griffe") and helper("docstrings").shown
+    assert (shown("Architecture.pooling"), shown("Architecture.adapter_size"), shown("TEXT")) == (
+        "'cls'", "None", "'text'",
+    )  # fmt: skip
+    assert (shown("None"), shown("AUTO"), shown("'all'"), shown(None)) == ("None", "AUTO", "'all'", None)
