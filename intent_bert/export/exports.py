@@ -57,7 +57,7 @@ SURE = 0.5
 MEAN_DIFFERENCE, MOST_SURE_CHANGED = (
     0.05,
     0.01,
-)  # in int8; the second is a share of the predictions that Keras is sure of
+)  # in int8; the second of Keras' sure predictions
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class ExportCheck:
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
         changed_predictions: sentences whose likeliest intent is another one.
-        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and how many changed.
+        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and how
+            many of them changed.
     """
 
     file: str
@@ -93,8 +94,8 @@ class ExportCheck:
                 return None
             allowed = f"{LARGEST_DIFFERENCE:g} at most is allowed"
         else:
-            few = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
-            if few and self.mean_difference <= MEAN_DIFFERENCE:
+            few_changed = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
+            if few_changed and self.mean_difference <= MEAN_DIFFERENCE:
                 return None
             allowed = (
                 f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_predictions} are allowed"
