@@ -71,8 +71,8 @@ class ExportCheck:
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
         changed_predictions: sentences whose likeliest intent is another one.
-        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and how
-            many of them changed.
+        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and
+            how many of them changed.
     """
 
     file: str
