@@ -217,6 +217,21 @@ def test_evaluation_needs_neither_tensorflow_nor_keras():
     assert not {"tensorflow", "keras", "matplotlib"} & set(heavy)
 
 
+def test_inference_needs_neither_keras_nor_tensorflow_nor_pandas(trained, tmp_path):
+    """Every module of the wing is loaded, a sentence predicted and a file too."""
+    (tmp_path / "in.csv").write_text("text\nplay music\n")
+    modules = [f"intent_bert.{name}" for name in MODULES if name.split(".")[0] == "inference"]
+    code = (
+        f"import {', '.join(modules)}\n"
+        "from intent_bert import IntentPredictor\nfrom intent_bert.cli import main\n"
+        f"assert IntentPredictor.load({str(trained.folder)!r}).predict_one('play music').intent == 'music'\n"
+        f"assert main(['predict', {str(trained.folder)!r}, '--input', {str(tmp_path / 'in.csv')!r}, "
+        f"'--output', {str(tmp_path / 'out.csv')!r}]) == 0"
+    )
+    assert not {"keras", "tensorflow", "pandas"} & set(heavy_after(code))
+    assert (tmp_path / "out.csv").read_text().splitlines()[0].startswith("text,intent,confidence")
+
+
 def heavy_after(code: str) -> list[str]:
     script = f"import sys, json\n{code}\nprint(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -33,5 +33,5 @@ def run_export(options: argparse.Namespace) -> None:
     print(f"{Path(options.model_dir) / check.file}  {check.megabytes:.1f} MB")
     print(
         f"compared with Keras on {check.sentences} sentences ({check.sentences_from}): largest difference "
-        f"{check.largest_difference:.2g}, {check.changed_answers} answers changed"
+        f"{check.largest_difference:.2g}, {check.changed_predictions} predictions changed"
     )

@@ -54,7 +54,10 @@ logger = logging.getLogger("intent_bert")
 MOST_SENTENCES = 500  # that a comparison takes
 LARGEST_DIFFERENCE = 1e-4  # of a probability, in float32
 SURE = 0.5
-MEAN_DIFFERENCE, MOST_SURE_CHANGED = 0.05, 0.01  # in int8; the second is a share of the answers that Keras is sure of
+MEAN_DIFFERENCE, MOST_SURE_CHANGED = (
+    0.05,
+    0.01,
+)  # in int8; the second of Keras' sure predictions
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ class ExportCheck:
         megabytes: its size.
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
-        changed_answers: sentences whose likeliest intent is another one.
-        sure_answers, sure_answers_changed: those to whose answer Keras gives more than ``SURE``, and how many changed.
+        changed_predictions: sentences whose likeliest intent is another one.
+        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and
+            how many of them changed.
     """
 
     file: str
@@ -79,9 +83,9 @@ class ExportCheck:
     sentences_from: str
     largest_difference: float
     mean_difference: float
-    changed_answers: int
-    sure_answers: int
-    sure_answers_changed: int
+    changed_predictions: int
+    sure_predictions: int
+    sure_predictions_changed: int
 
     def complaint(self) -> str | None:
         """Why this export is not to be kept, if so."""
@@ -90,14 +94,16 @@ class ExportCheck:
                 return None
             allowed = f"{LARGEST_DIFFERENCE:g} at most is allowed"
         else:
-            few = self.sure_answers_changed <= MOST_SURE_CHANGED * self.sure_answers
-            if few and self.mean_difference <= MEAN_DIFFERENCE:
+            few_changed = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
+            if few_changed and self.mean_difference <= MEAN_DIFFERENCE:
                 return None
-            allowed = f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_answers} are allowed"
+            allowed = (
+                f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_predictions} are allowed"
+            )
         return (
-            f"{self.file} was not kept, for it answers otherwise than the Keras model: on {self.sentences} sentences "
+            f"{self.file} was not kept, for it predicts otherwise than the Keras model: on {self.sentences} sentences "
             f"probabilities differ by up to {self.largest_difference:.2g}, on average by {self.mean_difference:.2g}, "
-            f"and {self.sure_answers_changed} sure answers are others ({allowed})"
+            f"and {self.sure_predictions_changed} sure predictions are others ({allowed})"
         )
 
 
@@ -116,7 +122,7 @@ def export_model(
     check_file: str | PathLike | None = None,
     text_column: str = TEXT,
 ) -> ExportCheck:
-    """Write another form of a model folder's model into it, once it is known to answer as the Keras model does.
+    """Write another form of a model folder's model into it, once it is known to predict as the Keras model does.
 
     The folder with the new file takes the place of the old one in one step.
 
@@ -131,7 +137,7 @@ def export_model(
     Raises:
         SettingsError: an unknown format or quantisation, a missing package, or a model that the format can't hold.
         DataError: the sentences can't be read.
-        ModelFolderError: the folder can't be read, or the export answers otherwise than the model.
+        ModelFolderError: the folder can't be read, or the export predicts otherwise than the model.
         DiskError: the folder can't be written, or another process writes it.
     """
     name = exported_name(format, quantize)
@@ -183,7 +189,7 @@ def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], 
     except Exception as error:
         for name in (ONNX_FILE, check_name(ONNX_FILE)):
             (folder / name).unlink(missing_ok=True)
-        logger.warning("no %s (%s): Keras will answer for this folder", ONNX_FILE, reason(error))
+        logger.warning("no %s (%s): predictions will come from Keras", ONNX_FILE, reason(error))
         return []
 
 
@@ -199,7 +205,7 @@ def write_export(
 
     Raises:
         SettingsError: the format can't hold this model.
-        ModelFolderError: the export answers otherwise than the model.
+        ModelFolderError: the export predicts otherwise than the model.
         OSError: it can't be written.
     """
     path = folder / exported_name(format, quantize)
@@ -224,9 +230,9 @@ def write_export(
         sentences_from=source,
         largest_difference=float(differences.max()),
         mean_difference=float(differences.mean()),
-        changed_answers=int(changed.sum()),
-        sure_answers=int(sure.sum()),
-        sure_answers_changed=int((changed & sure).sum()),
+        changed_predictions=int(changed.sum()),
+        sure_predictions=int(sure.sum()),
+        sure_predictions_changed=int((changed & sure).sum()),
     )
     complaint = check.complaint()
     if complaint:

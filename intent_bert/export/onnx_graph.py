@@ -6,10 +6,10 @@
 Dimensions as in bert/layers.py, and M = B * T: the rows of all tokens, padding among them, one under the other. Every
 matrix product is one of (M, K) with (K, J), a single one for the whole batch; only attention looks at (B, T, H).
 Attention, LayerNormalization and GELU are one node each. Where only the [CLS] vector is read, the last layer has keys
-and values of all tokens and everything else of [CLS] alone: (B, H) in place of (M, H), which changes no answer.
+and values of all tokens and everything else of [CLS] alone: (B, H) in place of (M, H), which changes no prediction.
 
 ``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, and the word embeddings as float16.
-What goes into a product becomes uint8 when it runs, a scale for each row, that is for each token: an answer depends
+What goes into a product becomes uint8 when it runs, a scale for each row, that is for each token: a prediction depends
 neither on the padding nor on the other sentences of its batch, and no sentences are needed to calibrate anything.
 Attention, LayerNormalization, GELU and the head stay float32.
 

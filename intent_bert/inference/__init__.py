@@ -1,1 +1,1 @@
-"""What answers, without Keras, TensorFlow or pandas."""
+"""What computes predictions, without Keras, TensorFlow or pandas."""

@@ -39,7 +39,7 @@ LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words
 
 
 def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
-    """The engine that answers for this folder; "auto" takes the first of ``ENGINES`` that is there.
+    """The engine for this folder; "auto" takes the first of ``ENGINES`` that is there.
 
     Raises:
         SettingsError: no engine is called so, or its package is not installed.

@@ -27,7 +27,7 @@ CHUNK = 4096  # texts that are held as ids at a time, sorted by length among the
 
 
 class IntentPredictor:
-    """A trained model that answers. Make one with ``IntentPredictor.load(folder)``.
+    """A trained model to be asked. Make one with ``IntentPredictor.load(folder)``.
 
     Of a text longer than the model's ``max_seq_len`` the beginning counts. A text without a word (empty, or white
     space) has no intent: its prediction is ``Answer(None, 0.0)`` and its probabilities are all alike.
@@ -84,16 +84,16 @@ class IntentPredictor:
     def predict(self, texts: str | Iterable[str], top_k: int | None = None) -> list[Answer] | list[list[Answer]]:
         """The intent of each text, in order; with ``top_k`` the k likeliest of each, the likeliest first.
 
-        A single string counts as a list of one. Memory does not grow with the number of texts beyond the answers.
+        A single string counts as a list of one. Memory does not grow with the number of texts beyond the predictions.
         """
         k = self._check_top_k(top_k)
-        answers: list[list[Answer]] = []
+        rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
             predictions = self.predictions(chunk)
-            answers += [ranking(row, number, self.classes, k) for row, number in zip(*predictions, strict=True)]
+            rankings += [ranking(row, number, self.classes, k) for row, number in zip(*predictions, strict=True)]
         if top_k is None:
-            return [ranked[0] if ranked else Answer(None, 0.0) for ranked in answers]
-        return answers
+            return [ranked[0] if ranked else Answer(None, 0.0) for ranked in rankings]
+        return rankings
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""

@@ -7,12 +7,12 @@
     labels.json             the intents in the order of the outputs; numbers and booleans keep their type
     model.onnx              the same model for ONNX Runtime, where it was exported; so are model.int8.onnx,
                             model.tflite and savedmodel/, each with what its check found in a file .json beside it
-    metrics.json            the figures of each split             (the rest is for people, not for loading)
+    metrics.json            the metrics of each split             (the rest is for people, not for loading)
     confusion_matrix.png    confusion_matrix.csv   mistakes.csv   history.csv   README.md
 
 A folder is written whole beside its place and then swapped in, so a run that is killed leaves the old folder or the
 new one; other files that stood in the old folder (``logs/``) move along. Reading runs no code from the folder, and
-every file that an answer needs must have the sha256 that ``config.json`` names.
+every file that a prediction needs must have the sha256 that ``config.json`` names.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 LOG_DIR/20261120-093000/            settings as text and as HParams, so that runs stand side by side
 LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; learning_rate and the epoch's running_loss
-LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as a picture, each epoch
+LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as an image, each epoch
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
 """
 
@@ -48,7 +48,7 @@ class TensorBoardLogs(keras.callbacks.Callback):
                 tf.summary.scalar("learning_rate", float(self.model.optimizer.learning_rate))
 
     def report(self, epoch: int, logs: dict[str, float], evaluation: Evaluation | None) -> None:
-        """Write an epoch's figures (the ``EpochReport`` of ``fine_tune``)."""
+        """Write an epoch's metrics (the ``EpochReport`` of ``fine_tune``)."""
         with self._writer("train").as_default(epoch + 1):
             for name in SHOWN:
                 tf.summary.scalar(name, logs[name])
@@ -81,8 +81,8 @@ class TensorBoardLogs(keras.callbacks.Callback):
         plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}, epoch {step}")
         pixels = tf.io.decode_png(png_bytes(plot), channels=4)[None]  # (1, height, width, 4)
         with self._writer(name).as_default(step):
-            for figure in SHOWN:
-                tf.summary.scalar(figure, getattr(evaluation, figure))
+            for metric in SHOWN:
+                tf.summary.scalar(metric, getattr(evaluation, metric))
             tf.summary.image("confusion_matrix", pixels)
 
     def _write_settings(self) -> None:
@@ -90,9 +90,9 @@ class TensorBoardLogs(keras.callbacks.Callback):
 
         rows = "\n".join(f"| {name} | {as_text(value)} |" for name, value in self.settings.items())
         metrics = [
-            hp.Metric(figure, group=group, display_name=f"{group} {figure}")
+            hp.Metric(metric, group=group, display_name=f"{group} {metric}")
             for group in ("validation", "test")
-            for figure in SHOWN
+            for metric in SHOWN
         ]
         with self._writer("").as_default(0):
             tf.summary.text("settings", f"| setting | value |\n|---|---|\n{rows}")

@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 from commands import check_mistake, run
 
+import intent_bert
 from intent_bert.cli import command_line as cli
 from intent_bert.config import TrainingConfig
 
@@ -48,7 +49,7 @@ def test_the_main_help_and_the_version(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
     assert all(f"    {command}" in out for command in COMMANDS)
-    assert run(capsys, "--version") == (0, "intent-bert 0.1.0\n", "")
+    assert run(capsys, "--version") == (0, f"intent-bert {intent_bert.__version__}\n", "")
 
 
 @pytest.mark.parametrize(

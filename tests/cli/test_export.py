@@ -27,7 +27,7 @@ def test_export_tells_what_it_wrote_and_predict_takes_it(capsys, trained, tmp_pa
     assert out.splitlines() == [
         f"{folder / 'model.int8.onnx'}  {check['megabytes']:.1f} MB",
         "compared with Keras on 2 sentences (check.csv): largest difference "
-        f"{check['largest_difference']:.2g}, 0 answers changed",
+        f"{check['largest_difference']:.2g}, 0 predictions changed",
     ]
     code, out, err = run(capsys, "predict", folder, *asked, "--engine", "onnx-int8")
     assert (code, err) == (0, "")

@@ -54,7 +54,7 @@ def test_an_export_is_compared_counted_to_the_model_and_described_beside_it(save
     check = export_model(saved, "onnx", check_file=questions, text_column="question")
     assert json.loads((saved / "model.onnx.json").read_text()) == vars(check)
     assert (check.file, check.format, check.quantize) == ("model.onnx", "onnx", None)
-    assert (check.sentences, check.sentences_from, check.changed_answers) == (5, "questions.csv", 0)
+    assert (check.sentences, check.sentences_from, check.changed_predictions) == (5, "questions.csv", 0)
     assert 0 < check.largest_difference < 1e-5
     assert check.megabytes == round((saved / "model.onnx").stat().st_size / 1e6, 1)
     after = contents(saved)
@@ -102,7 +102,7 @@ def test_savedmodel_and_litert_answer_as_keras_does(saved, questions):
 
     for format, name in (("savedmodel", "savedmodel"), ("litert", "model.tflite")):
         check = export_model(saved, format, check_file=questions, text_column="question")
-        assert (check.file, check.changed_answers) == (name, 0)
+        assert (check.file, check.changed_predictions) == (name, 0)
         assert check.largest_difference < 1e-5
         assert json.loads((saved / f"{name}.json").read_text())["format"] == format
         assert ModelFolder(saved).holds(name)
@@ -144,14 +144,16 @@ def test_an_export_that_answers_otherwise_is_not_kept(saved, wrong_graph, quanti
     with pytest.raises(ModelFolderError) as caught:
         export_model(saved, "onnx", quantize)
     name = "model.int8.onnx" if quantize else "model.onnx"
-    assert str(caught.value).startswith(f"{name} was not kept, for it answers otherwise than the Keras model: on 420 s")
+    assert str(caught.value).startswith(
+        f"{name} was not kept, for it predicts otherwise than the Keras model: on 420 s"
+    )
     assert str(caught.value).endswith("are allowed)" if quantize else "(0.0001 at most is allowed)")
     assert contents(saved.parent) == before
 
 
 def test_what_is_allowed_differs_for_int8():
     figures: dict[str, Any] = {"file": "model.onnx", "format": "onnx", "megabytes": 1.0, "sentences": 400}
-    figures |= {"sentences_from": "here", "changed_answers": 40, "sure_answers": 300}
+    figures |= {"sentences_from": "here", "changed_predictions": 40, "sure_predictions": 300}
     for quantize, largest, mean, sure, kept in (
         (None, 9e-5, 1e-5, 0, True),
         (None, 2e-4, 1e-5, 0, False),
@@ -162,7 +164,7 @@ def test_what_is_allowed_differs_for_int8():
         ("int8", float("nan"), float("nan"), 0, False),
     ):
         figures |= {"quantize": quantize, "largest_difference": largest, "mean_difference": mean}
-        check = ExportCheck(**figures, sure_answers_changed=sure)
+        check = ExportCheck(**figures, sure_predictions_changed=sure)
         assert (check.complaint() is None) is kept, check
 
 
@@ -233,7 +235,7 @@ def test_a_run_without_room_for_its_export_is_saved_without_it(quick_artifact, t
     size = sum(weight.numpy().nbytes for weight in quick_artifact.model.weights)
     with largest_file(size // 2):
         assert export_with_the_run(quick_artifact, tmp_path, TEXTS, "five") == []
-    assert caplog.messages == ["no model.onnx (File too large): Keras will answer for this folder"]
+    assert caplog.messages == ["no model.onnx (File too large): predictions will come from Keras"]
     assert list(tmp_path.iterdir()) == []
     assert export_with_the_run(quick_artifact, tmp_path, TEXTS, "five") == ["model.onnx"]
     assert {entry.name for entry in tmp_path.iterdir()} == {"model.onnx", "model.onnx.json"}

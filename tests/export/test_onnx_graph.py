@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
+import intent_bert
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.config import POOLINGS, Architecture
 from intent_bert.errors import SettingsError
@@ -158,7 +159,7 @@ def test_only_the_first_row_goes_through_the_last_layer_where_only_it_is_read(ti
 def test_the_same_weights_give_the_same_file_which_says_who_wrote_it(tiny_checkpoint):
     graph = onnx_model(model_of(tiny_checkpoint))
     assert graph.SerializeToString() == onnx_model(model_of(tiny_checkpoint)).SerializeToString()
-    assert (graph.producer_name, graph.producer_version) == ("intent_bert", "0.1.0")
+    assert (graph.producer_name, graph.producer_version) == ("intent_bert", intent_bert.__version__)
     shapes = {
         each.name: [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim]
         for each in (*graph.graph.input, *graph.graph.output)

@@ -57,7 +57,7 @@ def test_the_folder_holds_what_the_design_promises(trained):
         "tokenizer_config.json", "vocab.txt",
     }  # fmt: skip
     check = json.loads((trained.folder / "model.onnx.json").read_text())
-    assert (check["sentences"], check["sentences_from"], check["changed_answers"]) == (15, "test of the run", 0)
+    assert (check["sentences"], check["sentences_from"], check["changed_predictions"]) == (15, "test of the run", 0)
     assert check["largest_difference"] < 1e-5
     assert json.loads((trained.folder / "labels.json").read_text()) == ["music", "table", "weather"]
     metrics = json.loads((trained.folder / "metrics.json").read_text())
