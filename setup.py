@@ -31,8 +31,10 @@ REQUIRED = [
 ]
 WORD2VEC = ["gensim>=4.3.3"]  # 4.3.3 goes with numpy 1, 4.4 with 1 and 2
 RAY = ["ray[data]>=2.44"]
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "mkdocs-jupyter>=0.25"]
 TEST = [
     *WORD2VEC,
+    *DOCS,
     "ray[data]>=2.44; python_version < '3.14'",
     "pytest>=8.0",
     "pytest-xdist>=3.6",
@@ -43,6 +45,7 @@ TEST = [
     "types-tqdm",
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    "jax[cpu]>=0.4.30",  # the encoder and the head run on it as well
 ]
 
 setup(
@@ -56,6 +59,6 @@ setup(
     packages=find_packages(include=["intent_bert", "intent_bert.*"]),
     package_data={"intent_bert": ["data/shipped/*/*", "py.typed"]},
     install_requires=REQUIRED,
-    extras_require={"word2vec": WORD2VEC, "ray": RAY, "test": TEST},
+    extras_require={"word2vec": WORD2VEC, "ray": RAY, "docs": DOCS, "test": TEST},
     entry_points={"console_scripts": ["intent-bert = intent_bert.cli:main"]},
 )

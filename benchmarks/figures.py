@@ -145,7 +145,10 @@ def markdown(results: Results, picture: str | None = None) -> str:
         "",
     ]
     if picture:
-        lines += [f"![Speed of every peer in times that of intent_bert]({picture})", ""]
+        lines += [
+            f"![The speed of intent_bert and its peers: sentences a second, and seconds]({picture})",
+            "",
+        ]
     sections = {
         "peak": _peak,
         "training": _training,

@@ -96,18 +96,19 @@ def step_point(sizes: dict[str, int]) -> dict[str, float]:
     import numpy as np
 
     from intent_bert import TrainingConfig, create_model
+    from intent_bert.bert.micro_batches import micro_batched
     from intent_bert.machine import divide_the_cores, keep_freed_memory
     from intent_bert.model.network import model_arguments
     from intent_bert.training.fit import compile_model
 
     keep_freed_memory()
-    parts = divide_the_cores()
+    micro_batches = divide_the_cores()
     with tempfile.TemporaryDirectory() as name:
         checkpoint = Path(name) / "checkpoint"
         write_checkpoint(checkpoint, layers=sizes["layers"], width=384, heads=12)
         config = TrainingConfig(precision="float32").suited_to(384, 10_000, sizes["classes"])
         model = create_model(192, checkpoint, sizes["classes"], **model_arguments(config))
-    model.get_layer("bert").parts = parts
+    model = micro_batched(model, micro_batches)
     compile_model(model, config, 1_000)
     rng = np.random.default_rng(0)
     ids = rng.integers(1_000, 30_000, (BATCH, sizes["tokens"])).astype("int32")

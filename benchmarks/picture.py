@@ -1,73 +1,108 @@
-"""Draw the ratios of a results file: python picture.py RESULTS.json PICTURE.png (needs matplotlib)."""
+"""Draw the speeds of a results file: python picture.py RESULTS.json PICTURE.png (needs matplotlib).
+
+Sentences a second where there are sentences, seconds for a start and for a whole training. Ratios are in the table.
+"""
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from figures import COMPARED, SIZE_TITLES, measured, ratio, reached, sizes_of, spread
+from figures import COMPARED, SIZE_TITLES, Metric, Results, measured, reached, sizes_of, spread
 from jobs import OWN
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-TITLES = {
-    "sentences_per_second": "Training",
-    "p50_ms": "Answering one sentence",
-    "batch_sentences_per_second": "Answering many sentences",
+TITLES = {  # of a metric: what is done, and the unit of its bars
+    ("training", "sentences_per_second"): ("Training", "sentences a second"),
+    ("answering", "p50_ms"): ("Answering one sentence after the other", "sentences a second"),
+    ("answering", "batch_sentences_per_second"): ("Answering many sentences at once", "sentences a second"),
+    ("start", "seconds"): ("From the shell prompt to the answer", "seconds, less is better"),
+    ("time-to-98", "seconds"): ("Training until 98 % of snips/test are right", "seconds, less is better"),
 }
-PART_TITLES = {
-    "start": "From shell prompt to answer",
-    "time-to-98": "Training until 98 % are right",
+LABELS = {
+    "torch": "PyTorch loop, length buckets",
+    "trainer": "HF Trainer",
+    "kerashub": "KerasHub",
+    "tutorial": "the tutorial",
+    "hf-pipeline": "HF pipeline",
+    "st-encode": "sentence-transformers",
+    "huggingface": "ten lines with transformers",
 }
+SETTINGS = {
+    "bf16": "bfloat16", "32": "batches of 32", "short": "short batches", "guide": "512 tokens", "onnx": "",
+    "grouped": "grouped by length", "keras": "Keras",
+}  # fmt: skip
 OURS, THEIRS = "#1f6fb4", "#9aa5b1"
 
 
-def panels(results: dict) -> list[tuple[str, list[tuple[str, float, str]]]]:
-    """Title and bars (peer, ratio, what is written beside it) of everything that can be compared."""
+@dataclass(frozen=True)
+class Panel:
+    """A title, the unit of the bars, and the bars: peer, length, what is written beside it."""
+
+    title: str
+    unit: str
+    bars: list[tuple[str, float, str]]
+
+
+def panels(results: Results) -> list[Panel]:
+    """Everything that two or more peers were measured in."""
     found = []
     for metric in COMPARED:
         for size in sizes_of(results, metric.part):
-            bars = []
-            for job in measured(results, metric.part, size):
-                times = ratio(results, metric, size, job.peer)
-                value = spread(results, metric.part, size, job.peer, metric.key)
-                if times is not None and value is not None:
-                    bound = metric.part == "time-to-98" and not reached(results, size, job.peer)
-                    unit = "/s" if metric.more_is_better else " ms" if metric.key.endswith("_ms") else " s"
-                    figure = f"{'<' if bound else ''}{times:.2g}x   {format(value[0], metric.form)}{unit}"
-                    bars.append((job.peer, times, figure))
+            bars = [
+                (job.peer, *_bar(results, metric, size, job.peer))
+                for job in measured(results, metric.part, size)
+                if spread(results, metric.part, size, job.peer, metric.key)
+            ]
             if len(bars) > 1:
-                title = TITLES.get(metric.key) or PART_TITLES[metric.part]
-                found.append((f"{title}\n{SIZE_TITLES[size]}", bars))
+                title, unit = TITLES[metric.part, metric.key]
+                found.append(Panel(f"{title}\n{SIZE_TITLES[size]}", unit, bars))
     return found
 
 
-def draw(results: dict) -> Figure:
+def _bar(results: Results, metric: Metric, size: str, peer: str) -> tuple[float, str]:
+    """A bar's length and what is written beside it: a latency becomes the sentences that fit into a second."""
+    value = spread(results, metric.part, size, peer, metric.key)
+    assert value is not None
+    if metric.key.endswith("_ms"):
+        return 1000 / value[0], f"{1000 / value[0]:.0f}   ({value[0]:.2f} ms each)"
+    unit = "" if metric.more_is_better else " s"
+    more = "more than " if metric.part == "time-to-98" and not reached(results, size, peer) else ""
+    return value[0], f"{more}{value[0]:.{0 if value[0] >= 10 else 1 if metric.more_is_better else 2}f}{unit}"
+
+
+def label(peer: str) -> str:
+    """A peer's name in words: ``trainer-grouped-bf16`` is HF Trainer, grouped by length, bfloat16."""
+    base = max((name for name in (OWN, *LABELS) if peer.startswith(name)), key=len, default=peer)
+    settings = [SETTINGS.get(word, word) for word in peer.removeprefix(base).strip("-").split("-")]
+    return ", ".join(word for word in (LABELS.get(base, base), *settings) if word)
+
+
+def draw(results: Results) -> Figure:
     shown = panels(results)
     rows = [shown[first : first + 2] for first in range(0, len(shown), 2)]
-    heights = [1 + max(len(bars) for _, bars in row) * 0.32 for row in rows]
-    figure = Figure(figsize=(14, max(3.0, sum(heights))), dpi=110, layout="constrained")
+    heights = [1.2 + max(len(panel.bars) for panel in row) * 0.32 for row in rows]
+    figure = Figure(figsize=(15, max(3.0, sum(heights))), dpi=110, layout="constrained")
     grid = figure.add_gridspec(max(1, len(rows)), 2, height_ratios=heights or [1])
     for down, row in enumerate(rows):
-        for across, (title, bars) in enumerate(row):
-            axes = figure.add_subplot(grid[down, across])
-            names, values, texts = zip(*bars, strict=True)
-            places = range(len(bars))
-            colours = [OURS if name.startswith(OWN) else THEIRS for name in names]
-            axes.barh(places, [value - 1 for value in values], left=1, color=colours, height=0.7)
-            axes.set_xscale("log")
-            low, high = min(values), max(values)
-            axes.set_xlim(min(0.5, low / 1.5), max(2.0, high * 1.5) * 4)  # room for the figures
-            for place, value, text in zip(places, values, texts, strict=True):
-                axes.text(max(1.0, value) * 1.08, place, text, va="center", fontsize=9)
-            axes.axvline(1, color="black", linewidth=0.8)
-            ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low / 1.5 <= t <= max(2, high * 1.5)]
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.minorticks_off()
-            axes.set_yticks(list(places), names, fontsize=9)
-            axes.invert_yaxis()
-            axes.set_title(title, fontsize=11, loc="left")
-            axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"Times as fast as intent_bert in float32; left of 1 is slower ({results['date']})", fontsize=13)
+        for across, panel in enumerate(row):
+            _draw_panel(figure.add_subplot(grid[down, across]), panel)
+    figure.suptitle(f"intent_bert and its peers on two cores without GPU ({results['date']})", fontsize=14)
     return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    peers, values, texts = zip(*panel.bars, strict=True)
+    colours = [OURS if peer.startswith(OWN) else THEIRS for peer in peers]
+    bars = axes.barh(range(len(peers)), values, color=colours, height=0.7)
+    axes.bar_label(bars, texts, padding=4, fontsize=9)
+    axes.set_xlim(0, max(values) * 1.4)  # room for what is written
+    axes.set_yticks(range(len(peers)), [label(peer) for peer in peers], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel(panel.unit, fontsize=9)
+    axes.set_title(panel.title, fontsize=11, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def main() -> None:

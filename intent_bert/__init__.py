@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     )
     from intent_bert.estimators.bert_features import BertTransformer
     from intent_bert.estimators.classifier import IntentClassifier
-    from intent_bert.estimators.comparison import Comparison, compare
+    from intent_bert.estimators.comparison import compare
+    from intent_bert.estimators.comparison_result import Comparison
     from intent_bert.estimators.word_vectors import WordVectorTransformer
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.exports import export_model
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
     from intent_bert.model.saved import load_model
+    from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -53,8 +55,9 @@ _HOMES = {
     "params_from_pretrained_ckpt": "bert",
     "Answer": "model.decision",
     "BertTransformer": "estimators.bert_features",
+    "BucketedBatches": "training.bucketed_batches",
     "CompareConfig": "config",
-    "Comparison": "estimators.comparison",
+    "Comparison": "estimators.comparison_result",
     "Evaluation": "evaluation.metrics",
     "IntentBertError": "errors",
     "CheckpointError": "errors",
@@ -82,6 +85,7 @@ __all__ = [
     "BertConfig",
     "BertModelLayer",
     "BertTransformer",
+    "BucketedBatches",
     "CheckpointError",
     "CompareConfig",
     "Comparison",

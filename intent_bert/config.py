@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Self, TypeVar, get_args
 
 from intent_bert.bert.config import BertConfig, resolved_max_seq_len
@@ -43,8 +44,13 @@ _Config = TypeVar("_Config", bound=type)
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
-def _setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def _setting(group: str, default: Any, help: str) -> Any:
+    """A field with its help and its group, under which ``--help`` shows it."""
+    return field(default=default, metadata={"help": help, "group": group})
+
+
+_data, _model = partial(_setting, "data"), partial(_setting, "model")
+_optimisation, _output = partial(_setting, "optimisation"), partial(_setting, "output")
 
 
 def _documented(config: _Config) -> _Config:
@@ -107,17 +113,15 @@ def _check_kind(name: str, value: Any, annotation: Any) -> None:
 class Architecture(_Settings):
     """What a classifier is made of, beside the encoder's own shape and the intents."""
 
-    pooling: str = _setting("cls", "how hidden states become one vector")
-    head: str = _setting(
-        "dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)"
-    )
-    dropout: float = _setting(DEFAULT_DROPOUT, "dropout before and after the dense layer")
-    max_seq_len: int | None = _setting(
+    pooling: str = _model("cls", "how hidden states become one vector")
+    head: str = _model("dense", "what stands on the encoder: dense tanh and softmax, linear softmax, or a BiLSTM (rnn)")
+    dropout: float = _model(DEFAULT_DROPOUT, "dropout before and after the dense layer")
+    max_seq_len: int | None = _model(
         None,
         "longer sentences are cut to this many tokens, [CLS] and [SEP] included "
         f"(default: {DEFAULT_MAX_SEQ_LEN}, or the checkpoint's positions if it has fewer)",
     )
-    adapter_size: int | None = _setting(None, "train adapters of this width and freeze the encoder")
+    adapter_size: int | None = _model(None, "train adapters of this width and freeze the encoder")
 
     def validate(self) -> None:
         check_pooling(self.pooling)
@@ -143,12 +147,12 @@ class Architecture(_Settings):
 class DataSettings(_Settings):
     """Where a run's tables are, and what their columns are called."""
 
-    data: str | None = _setting(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
-    train_file: str | None = _setting(None, "a table to train on, in place of --data (csv, tsv, jsonl, parquet)")
-    test_file: str | None = _setting(None, "a table to judge on at the end")
-    text_column: str = _setting(TEXT, "the column with the sentences")
-    label_column: str = _setting(INTENT, "the column with the intents")
-    strict: bool = _setting(False, "turn warnings about the data into errors")
+    data: str | None = _data(None, "a known data set (intent-bert datasets) or a folder with train/valid/test files")
+    train_file: str | None = _data(None, "a table to train on, in place of --data (csv, tsv, jsonl, parquet)")
+    test_file: str | None = _data(None, "a table to judge on at the end")
+    text_column: str = _data(TEXT, "the column with the sentences")
+    label_column: str = _data(INTENT, "the column with the intents")
+    strict: bool = _data(False, "turn warnings about the data into errors")
 
 
 @_documented
@@ -160,37 +164,39 @@ class TrainingConfig(Architecture, DataSettings):
     numbers are taken as well.
     """
 
-    validation_file: str | None = _setting(None, "a table to choose the best epoch on")
-    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
-    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    epochs: int | None = _setting(
+    validation_file: str | None = _data(None, "a table to choose the best epoch on")
+    checkpoint: str = _model(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
+    do_lower_case: bool | None = _model(None, "lower-case the text (default: as the checkpoint says, else yes)")
+    epochs: int | None = _optimisation(
         None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, more where the table is small)"
     )
-    batch_size: int = _setting(32, "sentences in a step")
-    learning_rate: float | None = _setting(
+    batch_size: int = _optimisation(32, "sentences in a step")
+    learning_rate: float | None = _optimisation(
         None,
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
         f"{HEAD_LEARNING_RATE:g} with --train-layers head)",
     )
-    head_learning_rate_multiplier: float | None = _setting(
+    head_learning_rate_multiplier: float | None = _optimisation(
         None, "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)"
     )
-    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises from 0")
-    decay: bool = _setting(True, "let the learning rate fall to 0 in a straight line")
-    weight_decay: float = _setting(0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)")
-    train_layers: str | int = _setting(
+    warmup: float = _optimisation(0.1, "share of the steps in which the learning rate rises from 0")
+    decay: bool = _optimisation(True, "let the learning rate fall to 0 in a straight line")
+    weight_decay: float = _optimisation(
+        0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)"
+    )
+    train_layers: str | int = _optimisation(
         "all", "what learns beside the head: all, the last N encoder layers, or only head"
     )
-    class_weight: str | Mapping[Any, float] | None = _setting(
+    class_weight: str | Mapping[Any, float] | None = _optimisation(
         None, "balanced: rare intents count as much as common ones"
     )
-    validation_split: float = _setting(0.1, "share of train held out when there is no validation table")
-    seed: int = _setting(0, "for the split, the order of sentences, dropout and new weights")
-    precision: str = _setting("auto", "of the products while training; auto takes bfloat16 where that is fast")
-    resume: bool = _setting(False, "go on with a run with these settings that was killed")
-    export: bool = _setting(True, "also write model.onnx, which gives faster predictions")
-    output_dir: str = _setting("runs/model", "the model folder to write")
-    log_dir: str | None = _setting(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
+    validation_split: float = _data(0.1, "share of train held out when there is no validation table")
+    seed: int = _optimisation(0, "for the split, the order of sentences, dropout and new weights")
+    precision: str = _optimisation("auto", "of the products while training; auto takes bfloat16 where that is fast")
+    resume: bool = _output(False, "go on with a run with these settings that was killed")
+    export: bool = _output(True, "also write model.onnx, which gives faster predictions")
+    output_dir: str = _output("runs/model", "the model folder to write")
+    log_dir: str | None = _output(None, "TensorBoard logs (default: OUTPUT_DIR/logs)")
 
     @classmethod
     def from_recipe(cls, recipe: str, **settings: Any) -> Self:
@@ -248,18 +254,20 @@ class TrainingConfig(Architecture, DataSettings):
 class CompareConfig(DataSettings):
     """Every setting of a comparison of methods."""
 
-    methods: str = _setting("ladder", "which methods, separated by commas; the groups ladder and all hold several")
-    sizes: str = _setting("all", "sentences per intent to train on, separated by commas, such as 10,50,200,all")
-    folds: int = _setting(0, "judge by cross-validation over train with this many folds (0: on the test table)")
-    test_split: float = _setting(0.2, "share of train held out when there is no test table")
-    checkpoint: str = _setting(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
-    do_lower_case: bool | None = _setting(None, "lower-case the text (default: as the checkpoint says, else yes)")
-    max_seq_len: int = _setting(60, "longer sentences are cut to this many tokens")
-    epochs: int | None = _setting(None, "for the methods that train BERT (default: as intent-bert train has it)")
-    class_weight: str | Mapping[Any, float] | None = _setting(None, "balanced: rare intents count as the others")
-    word_vectors: str | None = _setting(None, "pretrained vectors for word2vec-svm (default: trained on the sentences)")
-    seed: int = _setting(0, "for splits, samples and new weights")
-    output_dir: str = _setting("runs/comparison", "the folder to write, and to go on in")
+    methods: str = _model("default", "which methods, separated by commas; the groups default and all hold several")
+    sizes: str = _data("all", "sentences per intent to train on, separated by commas, such as 10,50,200,all")
+    folds: int = _data(0, "judge by cross-validation over train with this many folds (0: on the test table)")
+    test_split: float = _data(0.2, "share of train held out when there is no test table")
+    checkpoint: str = _model(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
+    do_lower_case: bool | None = _model(None, "lower-case the text (default: as the checkpoint says, else yes)")
+    max_seq_len: int | None = _model(
+        None, "longer sentences are cut to this many tokens (default: 60, or the checkpoint's positions if fewer)"
+    )
+    epochs: int | None = _optimisation(None, "for the methods that train BERT (default: as intent-bert train has it)")
+    class_weight: str | Mapping[Any, float] | None = _optimisation(None, "balanced: rare intents count as the others")
+    word_vectors: str | None = _model(None, "pretrained vectors for word2vec-svm (default: trained on the sentences)")
+    seed: int = _optimisation(0, "for splits, samples and new weights")
+    output_dir: str = _output("runs/comparison", "the folder to write, and to go on in")
 
     def validate(self) -> None:
         """Raise SettingsError for a value that can't be meant."""

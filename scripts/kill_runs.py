@@ -3,9 +3,9 @@
     python scripts/kill_runs.py --kills 100 --seed 0
 
 Each command runs in a process of its own, forked from one that has TensorFlow imported and not yet started, and gets a
-SIGKILL after a random time. It is resumed, and killed again, until it comes to its end before the next kill; then what
-it has left must be what the undisturbed run has left: the same weights, the same file, and nothing else. The model and
-the table are tiny; figures go to stdout, one line for each command, and the exit code is 1 where anything differed.
+SIGKILL after a random time. Then it is resumed, every other time to be killed again. What it leaves in the end must be
+what the undisturbed run has left: the same weights, the same file, and nothing else. The model and the table are tiny;
+figures go to stdout, one line for each command, and the exit code is 1 where anything differed.
 """
 
 import argparse
@@ -164,10 +164,12 @@ def kill_often(command: Command, expected: Path, work: Path, seconds: float, kil
     """Kill so many runs, and print what came of them; gives the number of faults."""
     moments, counts, faults = random.Random(seed), Counter[str](), []
     work.mkdir(exist_ok=True)
-    output, started = work / expected.name, time.perf_counter()
+    output, started, killed = work / expected.name, time.perf_counter(), False
     while counts["kills"] < kills:
-        status, said = run(command.arguments(output), moments.uniform(0, 1.05 * seconds))
-        if status is None:
+        seconds_left = moments.uniform(0, 1.05 * seconds) if not killed or moments.random() < 0.5 else None
+        status, said = run(command.arguments(output), seconds_left)
+        killed = status is None
+        if killed:
             counts["kills"] += 1
             problem = command.damage(output)
             faults += [f"after a kill: {problem}"] * (problem is not None)

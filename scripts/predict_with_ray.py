@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from intent_bert import IntentPredictor
-from intent_bert.cli.command_line import run_as_command
+from intent_bert.cli.console import run_as_command
 from intent_bert.config import TEXT
 from intent_bert.data.rows import require_column
 from intent_bert.errors import DataError, SettingsError
@@ -140,7 +140,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    return run_as_command(lambda: predict_with_ray(options), tensorflow=False)
+    return run_as_command(lambda: predict_with_ray(options))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,22 @@ import json
 import sys
 from pathlib import Path
 
-from intent_bert.cli.command_line import run_as_command
+from intent_bert.cli.console import import_tensorflow_quietly, run_as_command
 
 FOLDER = Path("runs/quickstart")
 SENTENCES = ["Play our song now", "Rate this book as awful"]
 
 
 def main(sentences: list[str]) -> None:
-    from intent_bert import IntentPredictor, TrainingConfig, train
+    from intent_bert import IntentPredictor, TrainingConfig
     from intent_bert.evaluation.metrics import format_report
 
     if (FOLDER / "config.json").is_file() and (FOLDER / "metrics.json").is_file():
         print(f"{FOLDER} is there already: using it (delete it to train again)", file=sys.stderr)
     else:
+        import_tensorflow_quietly()
+        from intent_bert import train
+
         train(TrainingConfig(data="sample", output_dir=str(FOLDER)))
     metrics = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))["test"]
     print(f"test accuracy {metrics['accuracy']:.2%}\n\n{format_report(metrics)}\n")

@@ -135,7 +135,7 @@ def test_how_often_figures_were_taken(results: dict) -> None:
 
 def test_markdown(results: dict) -> None:
     lines = figures.markdown(results, "RESULTS.png").splitlines()
-    assert "![Speed of every peer in times that of intent_bert](RESULTS.png)" in lines
+    assert "![The speed of intent_bert and its peers: sentences a second, and seconds](RESULTS.png)" in lines
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| `")}
     assert (
         "| `torch` | a hand-written PyTorch loop, length buckets of 32 | **50.0** (45.0-70.0) | 0.50 | 50 | 20.0% |"
@@ -174,15 +174,20 @@ def test_every_table_has_as_many_cells_as_its_header(results: dict) -> None:
 
 
 def test_picture(results: dict, tmp_path: Path) -> None:
-    shown = dict(picture.panels(results))
-    assert [title.split("\n")[0] for title in shown] == [
+    shown = {panel.title.split("\n")[0]: panel for panel in picture.panels(results)}
+    assert list(shown) == [
         "Training",
-        "Answering one sentence",
-        "Answering many sentences",
-        "From shell prompt to answer",
-        "Training until 98 % are right",
+        "Answering one sentence after the other",
+        "Answering many sentences at once",
+        "From the shell prompt to the answer",
+        "Training until 98 % of snips/test are right",
     ]
-    assert shown["Training\n" + figures.SIZE_TITLES["minilm"]][-1] == ("torch", 0.5, "0.5x   50.0/s")
+    assert shown["Training"].unit == "sentences a second"
+    assert shown["Training"].bars[-1] == ("torch", 50.0, "50")
+    assert shown["Answering one sentence after the other"].bars[0][1:] == (250.0, "250   (4.00 ms each)")
+    assert picture.label("trainer-grouped-bf16") == "HF Trainer, grouped by length, bfloat16"
+    assert picture.label("intent_bert-onnx-int8") == "intent_bert, int8"
+    assert picture.label("unheard-of") == "unheard-of"
     (tmp_path / "results.json").write_text(json.dumps(results))
     picture.draw(results).savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000

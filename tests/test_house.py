@@ -51,6 +51,7 @@ def test_exported_names_are_pinned():
         "BertConfig",
         "BertModelLayer",
         "BertTransformer",
+        "BucketedBatches",
         "CheckpointError",
         "CompareConfig",
         "Comparison",
@@ -207,6 +208,12 @@ def test_light_things_import_nothing_heavy(code):
 
 def test_ids_and_batches_need_only_the_tokenizer():
     assert heavy_after("import intent_bert.data.batches") == ["tokenizers"]
+
+
+def test_evaluation_needs_neither_tensorflow_nor_keras():
+    modules = [module for module in MODULES if module.split(".")[0] == "evaluation"]
+    heavy = heavy_after("\n".join(f"import intent_bert.{module}" for module in modules))
+    assert not {"tensorflow", "keras", "matplotlib"} & set(heavy)
 
 
 def heavy_after(code: str) -> list[str]:

@@ -6,6 +6,7 @@ import keras
 from protocol import Request, clock_of, measure_answers, report, snips
 
 from intent_bert import FullTokenizer, IntentPredictor, TrainingConfig, create_model
+from intent_bert.bert.micro_batches import micro_batched
 from intent_bert.data.batches import encode
 from intent_bert.machine import divide_the_cores, keep_freed_memory
 from intent_bert.model.network import model_arguments, probability_function
@@ -36,15 +37,15 @@ def train(request: Request) -> dict[str, Any]:
     ]
     classes = snips(request)[0].classes
     keep_freed_memory()
-    parts = divide_the_cores()
+    micro_batches = divide_the_cores()
     keras.utils.set_random_seed(request.seed)
     model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
+    model = micro_batched(model, micro_batches)
     predict = probability_function(model)
 
     def accuracy() -> float:
         return evaluate(predict, tables[1], classes).accuracy
 
-    model.get_layer("bert").parts = parts
     clock = clock_of(request, config.batch_size)
     clock.start()
     fine_tune(model, tables[0], None, classes, config, callbacks=[StepCallback(clock, accuracy)], progress=False)

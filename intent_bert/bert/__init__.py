@@ -15,13 +15,13 @@ if TYPE_CHECKING:
         map_stock_config_to_params,
         params_from_pretrained_ckpt,
     )
-    from intent_bert.bert.layers import BertModelLayer
+    from intent_bert.bert.encoder import BertModelLayer
     from intent_bert.bert.pretrained import fetch
     from intent_bert.bert.tokenization import FullTokenizer
 
 _HOMES = {
     "BertConfig": "config",
-    "BertModelLayer": "layers",
+    "BertModelLayer": "encoder",
     "FullTokenizer": "tokenization",
     "StockBertConfig": "config",
     "convert_checkpoint": "checkpoint",

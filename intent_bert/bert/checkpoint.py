@@ -25,7 +25,7 @@ from intent_bert.bert.config import (
     map_stock_config_to_params,
     read_stock_config,
 )
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.tokenization import (
     TOKENIZER_CONFIG_FILE,
     VOCAB_FILE,

@@ -13,6 +13,7 @@ a ``bert_config.json`` may hold that key too, as those we convert from Hugging F
 import json
 import logging
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -207,10 +208,16 @@ def params_from_pretrained_ckpt(folder: str | PathLike) -> BertConfig:
 
 
 def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: str = "max_seq_len") -> int:
-    """The longest sentence in tokens: as asked for, or the default, lowered where the encoder has fewer positions.
+    """The longest sentence in tokens: as asked, else the default, or the checkpoint's positions if those are fewer.
+
+    Args:
+        asked: a number of tokens ([CLS] and [SEP] among them), or None for the default.
+        default: at least 3; where it is lowered, the log says so.
+        positions: the checkpoint's ``max_position_embeddings``.
+        name: what the user calls it, for the message.
 
     Raises:
-        SettingsError: it was asked for and is below 3 or above ``positions``.
+        SettingsError: no whole number, fewer than 3 tokens, or more than the checkpoint's positions.
     """
     if asked is None:
         if positions < default:
@@ -218,9 +225,11 @@ def resolved_max_seq_len(asked: int | None, default: int, positions: int, name: 
                 "%s is %d, for the checkpoint has no more positions (the default is %d)", name, positions, default
             )
         return min(default, positions)
+    if not isinstance(asked, Integral) or isinstance(asked, bool):
+        raise SettingsError(f"{name} must be a whole number, not {asked!r}")
     if not SHORTEST <= asked <= positions:
         raise SettingsError(f"{name} must be {SHORTEST} to {positions} tokens for this checkpoint, not {asked}")
-    return asked
+    return int(asked)
 
 
 def _read_text(path: Path) -> str:

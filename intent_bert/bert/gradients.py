@@ -16,6 +16,11 @@ _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 _TANH_SCALE, _TANH_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
+def _upstream(arguments: tuple, upstream: Any) -> Any:
+    """The gradient from above: TensorFlow and JAX give it as the one argument, PyTorch by name."""
+    return arguments[0] if upstream is None else upstream
+
+
 def _with_slope(function: Callable[[Any], tuple[Any, Callable[[], Any]]]) -> Callable[[Any], Any]:
     """An elementwise function of x from one that gives its value and how to get its derivative."""
 
@@ -23,8 +28,8 @@ def _with_slope(function: Callable[[Any], tuple[Any, Callable[[], Any]]]) -> Cal
     def in_float32(x: Any) -> tuple[Any, Callable]:
         value, slope = function(x)
 
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:  # TensorFlow gives it in its own way
-            return (arguments[0] if upstream is None else upstream) * slope()
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:
+            return _upstream(arguments, upstream) * slope()
 
         return value, gradient
 
@@ -39,8 +44,8 @@ def _with_slope(function: Callable[[Any], tuple[Any, Callable[[], Any]]]) -> Cal
 def gelu_erf(x: Any) -> tuple[Any, Callable[[], Any]]:
     """GELU in the exact form of Hugging Face's BERT: x/2 (1 + erf(x / sqrt 2)); float32, of the shape of x."""
     scaled = x * _SQRT_HALF
-    below = 0.5 + 0.5 * ops.erf(scaled)  # the normal distribution function
-    return x * below, lambda: below + ops.exp(-ops.square(scaled)) * (x * _DENSITY_AT_0)
+    cdf = 0.5 + 0.5 * ops.erf(scaled)  # of the normal distribution
+    return x * cdf, lambda: cdf + ops.exp(-ops.square(scaled)) * (x * _DENSITY_AT_0)
 
 
 @_with_slope
@@ -48,13 +53,13 @@ def gelu_tanh(x: Any) -> tuple[Any, Callable[[], Any]]:
     """GELU in the tanh form of Google's BERT code; float32, of the shape of x."""
     square = ops.square(x)
     tanh = ops.tanh(x * (_TANH_SCALE + _TANH_SCALE * _TANH_CUBIC * square))
-    below = 0.5 + 0.5 * tanh
+    cdf = 0.5 + 0.5 * tanh  # about that of the normal distribution
 
     def slope() -> Any:
         inner = 0.5 * _TANH_SCALE + 1.5 * _TANH_SCALE * _TANH_CUBIC * square
-        return below + x * (1 - ops.square(tanh)) * inner
+        return cdf + x * (1 - ops.square(tanh)) * inner
 
-    return x * below, slope
+    return x * cdf, slope
 
 
 def add_and_normalise(x: Any, residual: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
@@ -66,17 +71,17 @@ def add_and_normalise(x: Any, residual: Any, gamma: Any, beta: Any, epsilon: flo
     def normalise(total: Any, gamma: Any, beta: Any) -> tuple[Any, Callable]:
         centred = total - ops.matmul(total, average)
         scale = ops.rsqrt(ops.matmul(ops.square(centred), average) + epsilon)
-        normal = centred * scale
+        x_hat = centred * scale  # the paper's name
 
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
-            above = arguments[0] if upstream is None else upstream  # (M, H)
-            product = above * normal
+            upstream = _upstream(arguments, upstream)  # (M, H)
+            product = upstream * x_hat
             column = ops.transpose(gamma) * average
-            correction = ops.matmul(above, column) + normal * ops.matmul(product, column)
-            sums = (ops.sum(each, axis=0, keepdims=True) for each in (product, above))
-            return (above * gamma - correction) * scale, *sums
+            correction = ops.matmul(upstream, column) + x_hat * ops.matmul(product, column)
+            sums = (ops.sum(each, axis=0, keepdims=True) for each in (product, upstream))
+            return (upstream * gamma - correction) * scale, *sums
 
-        return normal * gamma + beta, gradient
+        return x_hat * gamma + beta, gradient
 
     total = ops.cast(x, "float32") + ops.cast(residual, "float32")
     rows = ops.reshape(total, (-1, width))

@@ -26,7 +26,8 @@ class IntentDetectionData:
         classes: the intents in the order of the model's outputs; by default train's, sorted.
         max_seq_len: sentences longer than this many tokens ([CLS] and [SEP] included) are cut.
         validation: a third table, or None.
-        text_column, label_column: the names of the columns.
+        text_column: the name of the column with the sentences.
+        label_column: the name of the column with the intents.
         seed: shuffles the training rows, so that ``fit(validation_split=0.1)`` holds out rows of every intent.
             None leaves them as they are.
 
@@ -40,8 +41,14 @@ class IntentDetectionData:
     Raises:
         DataError: a table that can't be used (which file, row and column), or one intent only.
 
-        data = IntentDetectionData(train, test, tokenizer, classes, max_seq_len=128)
-        data.train_x.shape, data.train_y.shape
+    Examples:
+        >>> train = (["play a song", "is it cold"], ["music", "weather"])
+        >>> data = IntentDetectionData(train, None, tokenizer, seed=None)
+        >>> data.train_x
+        array([[ 101, 2377, 1037, 2299,  102],
+               [ 101, 2003, 2009, 3147,  102]], dtype=int32)
+        >>> data.train_y
+        array([0, 1], dtype=int32)
     """
 
     def __init__(

@@ -57,7 +57,10 @@ def split_table(table: Source, shares: Sequence[float] = (0.7, 0.15, 0.15), seed
         SettingsError: shares that are not two or three positive numbers or don't add up, or such a seed.
         DataError: a table that can't be used, or that is so small that one of the parts would be empty.
 
-        train, validation, test = split_table("questions.csv", (70, 15, 15))
+    Examples:
+        >>> train, test = split_table((list("abcd"), list("xxyy")), (50, 50))
+        >>> len(train), len(test)
+        (2, 2)
     """
     fractions = _fractions(shares)
     check_seed(seed)

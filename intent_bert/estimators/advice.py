@@ -1,4 +1,4 @@
-"""Two plain sentences drawn from the figures of a comparison: which method to take, and what BERT brings."""
+"""Two plain sentences drawn from the metrics of a comparison: which method to take, and what BERT brings."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,8 +17,13 @@ def advise(rows: Sequence[Row], right: dict[str, np.ndarray]) -> list[str]:
 
     Args:
         rows: a comparison's rows of one size: method, family, accuracy, train_seconds, p_holm against the best.
-        right: method -> bool (test rows,), whether it answered right.
+        right: method -> bool (test rows,), whether its prediction is right.
     """
+    if not any(row["accuracy"] for row in rows):
+        return [
+            "No method has a single prediction right.",
+            "See whether the test table has the labels of the training table.",
+        ]
     return [_which_to_take(rows), _what_bert_brings(rows, right)]
 
 

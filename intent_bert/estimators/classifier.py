@@ -42,7 +42,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         history_: DataFrame, a row an epoch.
         model_: the trained ``keras.Model``.
 
-        IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])  # array(['PlayMusic'])
+    Example:
+        `IntentClassifier(epochs=2).fit(texts, intents).predict(["Play our song now"])`
     """
 
     def __init__(

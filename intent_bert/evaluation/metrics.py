@@ -1,38 +1,41 @@
-"""How good the answers are: figures, a report, the confusion matrix and the mistakes.
+"""How good the predictions are: metrics, a report, the confusion matrix and the mistakes.
 
-Everything starts from the true labels and the probabilities (rows, C) that the model gave. A true label that the
-model does not know counts as a mistake: it has a row of its own in the confusion matrix and in the report.
+Everything starts from the labels and the probabilities (rows, C) that the model gave. A label that the model does not
+know counts as a mistake: it has a row of its own in the confusion matrix and in the report.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from intent_bert.data.labels import Label, label_ids
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 NO_INTENT_NAME = "(no intent)"  # of a text without a word, among the predictions
-SMALLEST_PROBABILITY = 1e-15  # the log loss of an answer that gave the truth no probability at all stays finite
+SMALLEST_PROBABILITY = 1e-15  # where the label got none at all, the log loss stays finite
 
 
 @dataclass
 class Evaluation:
-    """The figures of one table.
+    """The metrics of one table.
 
     Attributes:
         rows: how many sentences.
-        accuracy: share of right answers.
-        macro_f1: mean F1 over the labels that are true or answered somewhere in the table (scikit-learn's choice).
-        loss: mean of -log(probability of the truth) in nats, over the rows whose label the model knows (NaN if there
-            are none).
+        accuracy: share of right predictions.
+        macro_f1: mean F1 over the labels that stand in the table or were predicted (scikit-learn's choice).
+        loss: mean of -log(probability of the label) in nats, over the rows whose label the model knows (NaN if there
+            are none: whoever looks for the lowest loss must ask for that).
         per_intent: label -> precision, recall, f1, support.
         unknown_labels: label -> rows, for labels the model was never trained on.
         labels: the rows of ``confusion``: the model's intents, then the unknown labels, as text.
-        confusion: int64 (labels, labels), truth down, answer across.
-        mistakes: text, truth, answer, confidence, runner_up; the surest mistakes first.
+        confusion: int64 (labels, labels), label down, prediction across.
+        mistakes: text, label, prediction, confidence, runner_up; the surest mistakes first.
     """
 
     rows: int
@@ -43,18 +46,20 @@ class Evaluation:
     unknown_labels: dict[str, int]
     labels: list[str] = field(repr=False)
     confusion: np.ndarray = field(repr=False)
-    mistakes: pd.DataFrame = field(repr=False)
+    mistakes: "pd.DataFrame" = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as they stand in ``metrics.json``."""
+        """The metrics as they stand in ``metrics.json``."""
         keys = ("rows", "accuracy", "macro_f1", "loss", "per_intent", "unknown_labels")
-        figures = {key: getattr(self, key) for key in keys}
-        return figures | {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
+        metrics = {key: getattr(self, key) for key in keys}
+        return metrics | {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
 
-    def confusion_table(self) -> pd.DataFrame:
-        """The confusion matrix with its labels: truth down, answer across."""
+    def confusion_table(self) -> "pd.DataFrame":
+        """The confusion matrix with its labels: label down, prediction across."""
+        import pandas as pd
+
         table = pd.DataFrame(self.confusion, index=self.labels, columns=self.labels)
-        table.index.name = "truth"
+        table.index.name = "label"
         return table
 
     def report(self) -> str:
@@ -63,13 +68,15 @@ class Evaluation:
 
 
 def format_report(metrics: dict[str, Any]) -> str:
-    """The same table from the figures of one split as they stand in ``metrics.json``."""
+    """The same table from the metrics of one split as they stand in ``metrics.json``."""
+    import pandas as pd
+
     table = pd.DataFrame.from_dict(metrics["per_intent"], orient="index")
     table["support"] = table["support"].astype(int)
     lines = table.to_string(float_format=lambda value: f"{value:.3f}").split("\n")
     loss = "-" if metrics["loss"] is None else f"{metrics['loss']:.4f}"
-    figures = f"accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}   loss {loss}"
-    lines += ["", f"{figures}   ({metrics['rows']} rows)"]
+    summary = f"accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}   loss {loss}"
+    lines += ["", f"{summary}   ({metrics['rows']} rows)"]
     if metrics["unknown_labels"]:
         names = ", ".join(f"{label} ({count})" for label, count in metrics["unknown_labels"].items())
         lines.append(f"labels that training never had, counted as mistakes: {names}")
@@ -83,57 +90,61 @@ def evaluate_probabilities(
     classes: Sequence[Label],
     numbers: np.ndarray | None = None,
 ) -> Evaluation:
-    """Compare probabilities (rows, C) with the true labels.
+    """Compare probabilities (rows, C) with the labels.
 
     Args:
-        texts, labels: the table, row by row.
+        texts: the sentences, row by row.
+        labels: their labels; one that is not among ``classes`` is a mistake.
         probabilities: float (rows, C), columns in the order of ``classes``.
         classes: the model's intents.
         numbers: int (rows,), of the predicted intents among ``classes``, -1 where none was predicted, which counts as a
             mistake; the likeliest intents by default.
     """
+    written, known = [str(label) for label in labels], {str(label) for label in classes}
+    unknown = Counter(label for label in written if label not in known)
+    names = [*map(str, classes), *unknown]
+    expected = label_ids(written, names)  # (rows,)
     numbers = probabilities.argmax(axis=1) if numbers is None else numbers
-    names = [str(label) for label in classes]
-    unknown = pd.Series([str(label) for label in labels])[label_ids(labels, classes) < 0].value_counts(sort=False)
-    names += [str(label) for label in unknown.index]
     if (numbers < 0).any():
         names.append(NO_INTENT_NAME)
-    truth, answers = label_ids(labels, names), np.where(numbers < 0, len(names) - 1, numbers)
-    known = truth < len(classes)
-    chances = probabilities[np.flatnonzero(known), truth[known]].astype("float64")
-    figures = precision_recall_fscore_support(truth, answers, labels=range(len(names)), zero_division=0)
-    present = np.union1d(truth, answers)
+    predicted = np.where(numbers < 0, len(names) - 1, numbers)  # (rows,)
+    rows = np.flatnonzero(expected < len(classes))  # whose label the model knows
+    given = probabilities[rows, expected[rows]].astype("float64")
+    by_label = precision_recall_fscore_support(expected, predicted, labels=range(len(names)), zero_division=0)
+    present = np.union1d(expected, predicted)
     per_intent = {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-        for name, p, r, f, s in zip(names, *figures, strict=True)
+        for name, p, r, f, s in zip(names, *by_label, strict=True)
     }
     return Evaluation(
-        rows=len(truth),
-        accuracy=float(np.mean(truth == answers)),
-        macro_f1=float(np.mean(figures[2][present])),
-        loss=float(np.mean(-np.log(np.maximum(chances, SMALLEST_PROBABILITY)))) if known.any() else float("nan"),
+        rows=len(expected),
+        accuracy=float(np.mean(expected == predicted)),
+        macro_f1=float(np.mean(by_label[2][present])),
+        loss=float(np.mean(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if len(rows) else float("nan"),
         per_intent=per_intent,
-        unknown_labels={str(label): int(count) for label, count in unknown.items()},
+        unknown_labels=dict(unknown),
         labels=names,
-        confusion=confusion_matrix(truth, answers, labels=range(len(names))),
-        mistakes=_mistakes(texts, truth, answers, probabilities, names),
+        confusion=confusion_matrix(expected, predicted, labels=range(len(names))),
+        mistakes=_mistakes(texts, expected, predicted, probabilities, names),
     )
 
 
 def _mistakes(
-    texts: Sequence[str], truth: np.ndarray, answers: np.ndarray, probabilities: np.ndarray, names: list[str]
-) -> pd.DataFrame:
-    rows = np.flatnonzero(answers != truth)
+    texts: Sequence[str], expected: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, names: list[str]
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = np.flatnonzero(predicted != expected)
     second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, 1]
-    first, none = answers[rows], answers[rows] >= probabilities.shape[1]
-    confidence = np.where(none, 0.0, probabilities[rows, np.where(none, 0, first)])
+    first, none = predicted[rows], predicted[rows] >= probabilities.shape[1]
+    confidence = np.where(none, 0.0, probabilities[rows, np.where(none, 0, first)].astype("float64"))
     table = pd.DataFrame(
         {
             "text": [texts[row] for row in rows.tolist()],
-            "truth": [names[truth[row]] for row in rows],
-            "answer": [names[answer] for answer in first],
+            "label": [names[expected[row]] for row in rows],
+            "prediction": [names[number] for number in first],
             "confidence": confidence.round(4),
-            "runner_up": [names[answer] for answer in second],
+            "runner_up": [names[number] for number in second],
         }
     )
     return table.iloc[np.argsort(-confidence, kind="stable")].reset_index(drop=True)

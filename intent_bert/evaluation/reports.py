@@ -1,16 +1,25 @@
-"""What people read of an evaluation, as files: the confusion matrix and the mistakes."""
+"""The files that show where a model goes wrong: the confusion matrix as PNG and CSV, and the mistakes as CSV."""
 
 from pathlib import Path
 
+from intent_bert.evaluation.confusion_plot import confusion_plot
+from intent_bert.evaluation.drawing import save_plot
 from intent_bert.evaluation.metrics import Evaluation
-from intent_bert.evaluation.plots import confusion_figure, save_figure
-
-CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE = "confusion_matrix.png", "confusion_matrix.csv", "mistakes.csv"
+from intent_bert.files.tables_out import write_csv
+from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
 
 
 def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
-    """The confusion matrix as PNG and CSV, and the mistakes as CSV."""
-    title = f"{name}: accuracy {evaluation.accuracy:.2%}"
-    save_figure(confusion_figure(evaluation.confusion, evaluation.labels, title), folder / CONFUSION_PICTURE)
-    evaluation.confusion_table().to_csv(folder / CONFUSION_TABLE)
-    evaluation.mistakes.to_csv(folder / MISTAKES_FILE, index=False)
+    """Write the three files; those that stand there are replaced.
+
+    Args:
+        folder: an existing folder.
+        evaluation: the metrics of one table.
+        name: the table's, for the plot's title.
+    """
+    plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}: accuracy {evaluation.accuracy:.2%}")
+    save_plot(plot, folder / CONFUSION_PICTURE)
+    counts = ([label, *row] for label, row in zip(evaluation.labels, evaluation.confusion.tolist(), strict=True))
+    write_csv(folder / CONFUSION_TABLE, ["label", *evaluation.labels], counts)
+    mistakes = evaluation.mistakes
+    write_csv(folder / MISTAKES_FILE, mistakes.columns, mistakes.itertuples(index=False))

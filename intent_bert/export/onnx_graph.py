@@ -24,7 +24,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertModelLayer, BertProjection
+from intent_bert.bert.encoder import BertModelLayer
+from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertProjection
 from intent_bert.errors import SettingsError
 from intent_bert.version import __version__
 

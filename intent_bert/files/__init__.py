@@ -1,1 +1,1 @@
-"""Bytes whole or not at all: folders, downloads, progress."""
+"""Bytes whole or not at all: files, folders, locks, the state of a run, downloads, progress, csv."""

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from intent_bert.bert.backend import on_tensorflow, traced_once
 from intent_bert.data.batches import Ids, pad
 from intent_bert.files.progress import progress_bar
 from intent_bert.machine import batches_side_by_side
@@ -54,16 +55,17 @@ def _outputs_function(model: keras.Model) -> _OutputsFunction:
 def compiled(model: keras.Model) -> Callable[..., Any]:
     """A compiled function from the model's inputs, such as padded ids (B, T), to its outputs, as numpy arrays.
 
-    One graph serves every shape.
+    On TensorFlow one graph serves every shape; elsewhere each shape is compiled when it first comes.
     """
 
-    def call(*inputs: Any) -> Any:
-        return model(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+    def packed(inputs: tuple) -> Any:
+        return list(inputs) if len(inputs) > 1 else inputs[0]
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        call = tf.function(call, input_signature=[tf.TensorSpec(each.shape, each.dtype) for each in model.inputs])
+    if not on_tensorflow():
+        return lambda *inputs: model.predict_on_batch(packed(inputs))
+    call = traced_once(
+        lambda *inputs: model(packed(inputs), training=False), [(each.shape, each.dtype) for each in model.inputs]
+    )
     convert = keras.ops.convert_to_tensor
     return lambda *inputs: keras.tree.map_structure(keras.ops.convert_to_numpy, call(*map(convert, inputs)))
 

@@ -20,7 +20,7 @@ from keras import ops
 
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt, resolved_max_seq_len
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.pretrained import resolve
 from intent_bert.config import Architecture, trained_layers
 from intent_bert.data.labels import Label

@@ -7,7 +7,7 @@ model folder.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from intent_bert.bert.layers import PACKAGE
+from intent_bert.bert.micro_batches import micro_batched
 from intent_bert.config import TrainingConfig
 from intent_bert.data.batches import bucketed_batches, pad
 from intent_bert.data.labels import Label, class_weights, label_ids
@@ -26,8 +26,8 @@ from intent_bert.model.keras_engine import compiled, predict_in_batches, quiet_a
 from intent_bert.model.network import logits_model
 from intent_bert.model.saved import Artifact
 from intent_bert.training.callbacks import EpochReport, KeepBest, MacroF1, ProgressBar
-from intent_bert.training.frozen import FrozenPart, FrozenStates
-from intent_bert.training.optimizer import AdamW
+from intent_bert.training.frozen import CachedActivations, CutModel
+from intent_bert.training.optimizer import adamw
 from intent_bert.training.prepare import Prepared, Sentences
 from intent_bert.training.resume import UnfinishedRun
 
@@ -168,16 +168,15 @@ def evaluate(
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
     """Compile a model that ends in logits with the recipe's optimizer for a fit of ``steps`` steps in all."""
-    rate: Any = config.learning_rate
-    if config.decay or config.warmup:
-        rate = WarmupThenDecay(rate, round(config.warmup * steps), steps if config.decay else 0)
-    optimizer = AdamW(
-        rate,
+    assert config.learning_rate is not None  # it is resolved
+    optimizer = adamw(
+        config.learning_rate,
+        steps,
+        warmup=config.warmup,
+        decay=config.decay,
         weight_decay=config.weight_decay,
-        epsilon=1e-7,
-        new_weights_factor=config.head_learning_rate_multiplier or 1,
+        head_learning_rate_multiplier=config.head_learning_rate_multiplier or 1.0,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     optimizer.build(model.trainable_variables)  # left to fit, it has the training step traced twice
     model.compile(
         optimizer=optimizer,
@@ -187,45 +186,27 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
     )
 
 
-@keras.saving.register_keras_serializable(PACKAGE)
-class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rise in a straight line over ``warmup`` steps, then fall in one to 0 at ``total`` (0: stay)."""
-
-    def __init__(self, highest: float, warmup: int, total: int) -> None:
-        self.highest, self.warmup, self.total = highest, warmup, total
-
-    def __call__(self, step: Any) -> Any:
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1) / max(self.warmup, 1) if self.warmup else 1.0
-        falling = (self.total - step) / max(self.total - self.warmup, 1) if self.total else 1.0
-        return self.highest * keras.ops.clip(keras.ops.minimum(rising, falling), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"highest": self.highest, "warmup": self.warmup, "total": self.total}
-
-
 @dataclass
 class _Fitted:
-    """The model that is run in each step, ending in logits: the whole, or the part above the frozen layers."""
+    """The model that is run in each step, ending in logits: the whole, or what lies above the frozen layers."""
 
     model: keras.Model
-    frozen: FrozenPart | None
+    cut: CutModel | None
     progress: str | None
 
     @classmethod
     def of(cls, model: keras.Model, micro_batches: int, progress: str | None) -> "_Fitted":
         whole = logits_model(model)
         if model.get_layer("bert").train_layers is not None:
-            part = FrozenPart(whole)
-            return cls(part.top, part, progress)
-        model.get_layer("bert").parts = micro_batches
-        return cls(whole, None, progress)
+            cut = CutModel(whole)
+            return cls(cut.top, cut, progress)
+        return cls(micro_batched(whole, micro_batches), None, progress)
 
     def inputs_of(self, sentences: Sentences) -> "_Inputs":
         """What the model reads of these sentences; frozen layers are run for them, once."""
-        return _Inputs(sentences, self.frozen.states(sentences.ids, self.progress) if self.frozen else None)
+        return _Inputs(sentences, self.cut.activations(sentences.ids, self.progress) if self.cut else None)
 
-    def evaluator(self, sentences: Sentences, classes: Sequence[Label]) -> Any:
+    def evaluator(self, sentences: Sentences, classes: Sequence[Label]) -> Callable[[], Evaluation]:
         """A function that evaluates these sentences with the weights as they are."""
         inputs, predict = self.inputs_of(sentences), compiled(self.model)
         no_vectors = np.empty((len(sentences.ids), 0), "float32")
@@ -239,13 +220,15 @@ class _Fitted:
 
 @dataclass
 class _Inputs:
-    """Batches of sentences as the fitted model reads them: padded ids (B, T), or what the frozen layers gave."""
+    """Batches of sentences as the fitted model reads them: padded ids (B, T), or the frozen layers' activations."""
 
     sentences: Sentences
-    states: FrozenStates | None
+    activations: CachedActivations | None = None
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        return self.states.batch(rows) if self.states else (pad([self.sentences.ids[row] for row in rows]),)
+        if self.activations is not None:
+            return self.activations.batch(rows)
+        return (pad([self.sentences.ids[row] for row in rows]),)
 
 
 def _batches(

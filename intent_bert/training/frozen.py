@@ -1,11 +1,11 @@
-"""What the frozen layers of a model give for each sentence, computed once, and the part above them that learns.
+"""The activations of a model's frozen layers, computed once, and the model above them that learns.
 
     whole model    input_ids -> embeddings -> layer 0 ... layer k-1 -> layer k ... -> head -> softmax
                                 └────────────── frozen ───────────┘   └──────── learns ────────┘
-    cut in two     input_ids ->          states, kept               ->      model of its own
+    cut in two     input_ids ->        activations, cached          ->      model of its own
 
-The layers of both parts are those of the whole model, so what the upper part learns the whole model knows. Nothing
-here trains.
+The layers of both are those of the whole model, so what the upper one learns the whole model knows. Nothing here
+trains. Activations are float32 wherever they are kept, whatever the layers compute in.
 """
 
 import shutil
@@ -17,97 +17,100 @@ import keras
 import numpy as np
 from keras import ops
 
-from intent_bert.bert.layers import BertModelLayer, attention_bias_of
+from intent_bert.bert.backend import traced_once
+from intent_bert.bert.encoder import BertModelLayer
+from intent_bert.bert.layers import attention_bias_of
 from intent_bert.data.batches import Ids, pad
 from intent_bert.errors import SettingsError
 from intent_bert.files.progress import progress_bar
 
-IN_MEMORY_UP_TO = 2 << 30  # bytes of states; more of them lie in a temporary file
+IN_MEMORY_UP_TO = 2 << 30  # bytes of activations; more of them lie in a temporary file
 _BATCH = 64
 
 
-class FrozenStates:
-    """The states of some sentences, and the batches of them that the upper part reads.
+class CachedActivations:
+    """What the frozen layers gave for some sentences, and the batches of it that the upper model reads.
 
-    Each state is float32, (tokens, H) of a sentence laid end to end with the others, or (sentences, F) when the cut is
-    above the pooling.
+    Each of ``tables`` is float32: (tokens, H) of one sentence laid end to end with the others, or (sentences, F) when
+    the cut is above the pooling.
     """
 
-    def __init__(self, ids: Sequence[Ids], states: list[np.ndarray], by_token: bool) -> None:
-        self.ids, self.states, self.by_token = ids, states, by_token
+    def __init__(self, ids: Sequence[Ids], tables: list[np.ndarray], by_token: bool) -> None:
+        self.ids, self.tables, self.by_token = ids, tables, by_token
         self.starts = np.cumsum([0, *map(len, ids)])
 
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The upper part's inputs for these sentences: states (B, T, H), then ids (B, T); or pooled vectors (B, F)."""
+        """The upper model's inputs for these sentences: float32 (B, T, H) each, then ids (B, T); or vectors (B, F)."""
         if not self.by_token:
-            return tuple(state[rows] for state in self.states)
+            return tuple(table[rows] for table in self.tables)
         ids = pad([self.ids[row] for row in rows])
-        padded = [np.zeros((*ids.shape, state.shape[-1]), "float32") for state in self.states]
+        padded = [np.zeros((*ids.shape, table.shape[-1]), "float32") for table in self.tables]
         for place, row in enumerate(rows):
             start, end = self.starts[row], self.starts[row + 1]
-            for whole, state in zip(padded, self.states, strict=True):
-                whole[place, : end - start] = state[start:end]
+            for whole, table in zip(padded, self.tables, strict=True):
+                whole[place, : end - start] = table[start:end]
         return (*padded, ids)
 
+    def put(self, rows: np.ndarray, outputs: Sequence[np.ndarray]) -> None:
+        """Keep the frozen layers' outputs, each (B, T, H) or (B, F), for these sentences."""
+        for table, output in zip(self.tables, outputs, strict=True):
+            if not self.by_token:
+                table[rows] = output
+                continue
+            for row, tokens in zip(rows, output, strict=True):
+                start, end = self.starts[row], self.starts[row + 1]
+                table[start:end] = tokens[: end - start]
 
-class FrozenPart:
-    """A model cut above its frozen layers: ``top`` is the ``keras.Model`` that learns, ``states`` makes its inputs."""
+
+class CutModel:
+    """A model cut above its frozen layers: ``top`` is the model that learns, ``activations`` makes its inputs."""
 
     def __init__(self, model: keras.Model) -> None:
         bert: BertModelLayer = model.get_layer("bert")
         pooled = bert.train_layers == 0 and any(layer.name == "pooling" for layer in model.layers)
         self.by_token = not pooled
         if pooled:
-            self.top = keras.Model(model.get_layer("pooling").output, model.output)
-            self._call: Callable = keras.Model(model.input, model.get_layer("pooling").output)
-            self.widths = [self.top.input_shape[-1]]
+            vector = model.get_layer("pooling").output  # (B, F)
+            self.widths = [vector.shape[-1]]
+            pooled_vector = keras.Input(vector.shape[1:], dtype="float32", name="pooled")  # not in compute_dtype
+            self.top = keras.Model(pooled_vector, keras.Model(vector, model.output)(pooled_vector))
+            lower = keras.Model(model.input, vector)
+            self._lower: Callable = lambda ids: [lower(ids, training=False)]
         else:
-            kept = _kept_states(bert)
-            self.top = _upper_model(model, bert, kept)
-            self._call = lambda ids, training: _lower_states(bert, ids, kept)
+            kept = _kept_outputs(bert)
             self.widths = [bert.config.hidden_size for _ in kept]
+            self.top = _upper_model(model, bert, kept)
+            self._lower = lambda ids: _lower_outputs(bert, ids, kept)
 
-    def states(self, ids: Sequence[Ids], progress: str | None = None) -> FrozenStates:
+    def activations(self, ids: Sequence[Ids], progress: str | None = None) -> CachedActivations:
         """Compute what the frozen layers give for these sentences; ``progress`` names a bar on stderr.
 
         Raises:
-            SettingsError: the states need a temporary file, and its disk has no room.
+            SettingsError: the activations need a temporary file, and its disk has no room.
         """
-        import tensorflow as tf
-
-        graph = tf.function(
-            lambda batch: self._call(batch, training=False), input_signature=[tf.TensorSpec((None, None), tf.int32)]
+        lower = traced_once(
+            lambda batch: [ops.cast(output, "float32") for output in self._lower(batch)], [((None, None), "int32")]
         )
         rows_in_all = sum(map(len, ids)) if self.by_token else len(ids)
-        tables = [_table(rows_in_all, width) for width in self.widths]
-        result = FrozenStates(ids, tables, self.by_token)
+        cached = CachedActivations(ids, [_table(rows_in_all, width) for width in self.widths], self.by_token)
         order = np.argsort([len(sentence) for sentence in ids], kind="stable")
         with progress_bar(len(ids), progress, "sentence", delay=2, leave=False) as bar:
             for start in range(0, len(order), _BATCH):
                 rows = order[start : start + _BATCH]
-                answers = graph(tf.constant(pad([ids[row] for row in rows])))
-                for table, answer in zip(tables, answers if isinstance(answers, list) else [answers], strict=True):
-                    self._put(table, rows, tf.cast(answer, tf.float32).numpy(), result)
+                outputs = lower(ops.convert_to_tensor(pad([ids[row] for row in rows])))
+                cached.put(rows, [ops.convert_to_numpy(output) for output in outputs])
                 bar.update(len(rows))
-        return result
-
-    def _put(self, table: np.ndarray, rows: np.ndarray, answer: np.ndarray, result: FrozenStates) -> None:
-        if not self.by_token:
-            table[rows] = answer  # (B, F)
-            return
-        for row, tokens in zip(rows, answer, strict=True):  # (T, H)
-            start, end = result.starts[row], result.starts[row + 1]
-            table[start:end] = tokens[: end - start]
+        return cached
 
 
-def _kept_states(bert: BertModelLayer) -> list[int]:
+def _kept_outputs(bert: BertModelLayer) -> list[int]:
     """The frozen outputs that the upper part reads, 0 being the embeddings: the last, and those that are pooled."""
     layers = bert.config.num_layers
     pooled = {index % layers + 1 for index in bert.config.out_layer_ndxs or ()}
     return sorted({bert.frozen_layers} | {number for number in pooled if number <= bert.frozen_layers})
 
 
-def _lower_states(bert: BertModelLayer, ids: Any, kept: list[int]) -> list[Any]:
+def _lower_outputs(bert: BertModelLayer, ids: Any, kept: list[int]) -> list[Any]:
     """The outputs with these numbers, each (B, T, H), of ids (B, T)."""
     attention_bias = attention_bias_of(ops.not_equal(ids, 0))
     outputs = [bert.embeddings(ids, training=False)]
@@ -117,10 +120,11 @@ def _lower_states(bert: BertModelLayer, ids: Any, kept: list[int]) -> list[Any]:
 
 
 def _upper_model(model: keras.Model, bert: BertModelLayer, kept: list[int]) -> keras.Model:
-    """The layers above the cut and the head: kept states, each (B, T, H), and ids (B, T) -> probabilities (B, C)."""
-    states = [keras.Input((None, bert.config.hidden_size), name=f"states_{number}") for number in kept]
+    """The layers above the cut and the head: kept outputs, each (B, T, H), and ids (B, T) -> probabilities (B, C)."""
+    width = bert.config.hidden_size
+    lower = [keras.Input((None, width), dtype="float32", name=f"activations_{number}") for number in kept]
     ids = keras.Input((None,), dtype="int32", name="input_ids")
-    outputs = dict(zip(kept, states, strict=True))
+    outputs = dict(zip(kept, lower, strict=True))
     attention_bias = attention_bias_of(ops.not_equal(ids, 0))
     for number in range(bert.frozen_layers, bert.config.num_layers):
         first_only = bert.is_cut_to_first(number)
@@ -129,7 +133,7 @@ def _upper_model(model: keras.Model, bert: BertModelLayer, kept: list[int]) -> k
     hidden = [outputs[index % bert.config.num_layers + 1] for index in ([-1] if indexes is None else indexes)]
     encoded = bert.output if isinstance(bert.output, list) else [bert.output]
     head = keras.Model([*encoded, model.input], model.output)
-    return keras.Model([*states, ids], head([*hidden, ids]))
+    return keras.Model([*lower, ids], head([*hidden, ids]))
 
 
 def _table(rows: int, width: int) -> np.ndarray:

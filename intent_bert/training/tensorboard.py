@@ -17,8 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from intent_bert.errors import SettingsError
+from intent_bert.evaluation.confusion_plot import confusion_plot
+from intent_bert.evaluation.drawing import png_bytes
+from intent_bert.evaluation.markdown import as_text
 from intent_bert.evaluation.metrics import Evaluation
-from intent_bert.evaluation.plots import confusion_figure, png_bytes
 
 STEPS_BETWEEN_POINTS = 5
 SHOWN = ("loss", "accuracy", "macro_f1")
@@ -76,8 +78,8 @@ class TensorBoardLogs(keras.callbacks.Callback):
         return self.writers[name]
 
     def _write_evaluation(self, name: str, step: int, evaluation: Evaluation) -> None:
-        picture = confusion_figure(evaluation.confusion, evaluation.labels, f"{name}, epoch {step}")
-        pixels = tf.io.decode_png(png_bytes(picture), channels=4)[None]  # (1, height, width, 4)
+        plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}, epoch {step}")
+        pixels = tf.io.decode_png(png_bytes(plot), channels=4)[None]  # (1, height, width, 4)
         with self._writer(name).as_default(step):
             for figure in SHOWN:
                 tf.summary.scalar(figure, getattr(evaluation, figure))
@@ -86,7 +88,7 @@ class TensorBoardLogs(keras.callbacks.Callback):
     def _write_settings(self) -> None:
         from tensorboard.plugins.hparams import api as hp
 
-        rows = "\n".join(f"| {name} | {value} |" for name, value in self.settings.items())
+        rows = "\n".join(f"| {name} | {as_text(value)} |" for name, value in self.settings.items())
         metrics = [
             hp.Metric(figure, group=group, display_name=f"{group} {figure}")
             for group in ("validation", "test")

@@ -28,7 +28,7 @@ from intent_bert.bert.checkpoint import (
     write_stock_weights,
 )
 from intent_bert.bert.config import params_from_pretrained_ckpt
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.tokenization import FullTokenizer, tokenizer_config
 from intent_bert.errors import CheckpointError
 

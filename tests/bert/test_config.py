@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import TINY_CONFIG
 
@@ -14,8 +15,9 @@ from intent_bert.bert.config import (
     map_stock_config_to_params,
     params_from_pretrained_ckpt,
     read_stock_config,
+    resolved_max_seq_len,
 )
-from intent_bert.errors import CheckpointError
+from intent_bert.errors import CheckpointError, SettingsError
 
 STOCK = TINY_CONFIG | {"hidden_act": "relu", "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.3}
 STOCK |= {"initializer_range": 0.05, "layer_norm_eps": 1e-7, "type_vocab_size": 3}
@@ -193,3 +195,30 @@ def test_numbers_that_make_no_encoder(changes: dict[str, Any], message: str) -> 
     with pytest.raises(CheckpointError) as error:
         BertConfig(**good | changes).validate()
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 60), (3, 3), (128, 128), (np.int64(20), 20)])
+def test_max_seq_len_as_asked_or_the_default(asked, expected, caplog):
+    resolved = resolved_max_seq_len(asked, 60, 128)
+    assert (resolved, type(resolved), caplog.messages) == (expected, int, [])
+
+
+def test_a_default_above_the_positions_is_lowered_with_a_word(caplog):
+    with caplog.at_level("INFO"):
+        assert resolved_max_seq_len(None, 60, 48) == 48
+    assert caplog.messages == ["max_seq_len is 48, for the checkpoint has no more positions (the default is 60)"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (129, "length must be 3 to 128 tokens for this checkpoint, not 129"),
+        (2, "length must be 3 to 128 tokens for this checkpoint, not 2"),
+        (12.5, "length must be a whole number, not 12.5"),
+        (True, "length must be a whole number, not True"),
+    ],
+)
+def test_what_was_asked_for_is_never_changed(asked, message):
+    with pytest.raises(SettingsError) as caught:
+        resolved_max_seq_len(asked, 60, 128, "length")
+    assert str(caught.value) == message

@@ -16,7 +16,7 @@ import pytest
 
 from intent_bert.bert.checkpoint import convert_checkpoint, load_stock_weights
 from intent_bert.bert.config import BertConfig, params_from_pretrained_ckpt
-from intent_bert.bert.layers import BertModelLayer
+from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.tokenization import FullTokenizer
 
 Arrays = dict[str, np.ndarray]

@@ -4,7 +4,6 @@ import csv
 import json
 import pickle
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +25,25 @@ from intent_bert import BertModelLayer, BertTransformer, params_from_pretrained_
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, load_stock_weights, write_stock_weights
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.data.batches import pad
-from intent_bert.errors import CheckpointError, DataError, ModelFolderError, SettingsError
-from intent_bert.estimators import bert_features as features
-from intent_bert.estimators.bert_features import FEATURE_POOLINGS, check_texts
+from intent_bert.errors import CheckpointError, DataError, DiskError, ModelFolderError, SettingsError
+from intent_bert.estimators import shared_encoder as encoders
+from intent_bert.estimators.bert_features import FEATURE_POOLINGS
+from intent_bert.estimators.shared_encoder import shared_encoder
+from intent_bert.model.saved import load_artifact
 
 TEXTS = ["play music", "will it rain in the park tomorrow", "book", "", "a table for me please!", "play music"]
 H, L, LENGTH = TINY_CONFIG["hidden_size"], TINY_CONFIG["num_hidden_layers"], 24
 
 
-@pytest.fixture(autouse=True)
-def forget():
-    """Every test computes its own vectors; the encoders may stay."""
-    for encoder in features._encoders.values():
-        encoder._vectors.clear()
-        encoder._remembered = 0
-        encoder._told_of_cut.clear()
-
-
 @pytest.fixture
 def bert(tiny_checkpoint: Path) -> BertTransformer:
-    return BertTransformer(str(tiny_checkpoint), max_length=LENGTH)
+    """One whose encoder has computed nothing yet."""
+    return fresh(BertTransformer(str(tiny_checkpoint), max_seq_len=LENGTH))
+
+
+def fresh(bert: BertTransformer) -> BertTransformer:
+    shared_encoder(bert.checkpoint).forget()
+    return bert
 
 
 @pytest.fixture
@@ -57,8 +55,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         numbers.append(len(ids))
         return original(predict, ids, *arguments)
 
-    original = features.predict_in_batches
-    monkeypatch.setattr(features, "predict_in_batches", counting)
+    original = encoders.predict_in_batches
+    monkeypatch.setattr(encoders, "predict_in_batches", counting)
     return numbers
 
 
@@ -117,7 +115,8 @@ def test_any_layer(bert, hidden, layer):
 def test_a_function_sees_sentences_without_their_padding(bert, hidden):
     seen = []
 
-    def middle(last_hidden_state, pooled_output):
+    def middle(output):
+        last_hidden_state, pooled_output = output
         seen.append((last_hidden_state.shape, pooled_output.shape))
         return np.concatenate([last_hidden_state.min(axis=1), pooled_output], axis=1)
 
@@ -130,26 +129,22 @@ def test_a_function_sees_sentences_without_their_padding(bert, hidden):
 
 
 def test_the_function_of_the_blog_post_gives_cls(bert):
-    rows = bert.set_params(pooling=lambda *x: x[0][:, 0, :].squeeze()).transform(TEXTS)
-    np.testing.assert_allclose(rows, bert.set_params(pooling="cls").transform(TEXTS), atol=1e-6)
+    rows = bert.set_params(pooling=lambda x: x[0][:, 0, :]).transform(TEXTS)
+    squeezed = bert.set_params(pooling=lambda x: x[0][:, 0, :].squeeze()).transform(TEXTS)
+    cls = bert.set_params(pooling="cls").transform(TEXTS)
+    np.testing.assert_allclose(rows, cls, atol=1e-6)
+    np.testing.assert_allclose(squeezed, cls, atol=1e-6)
 
 
 def test_the_same_sentence_in_any_company(bert):
     company = [f"book a table number {number} " * (number % 3 + 1) for number in range(40)]
-    for pooling in (*FEATURE_POOLINGS, lambda states, _: states.max(axis=1)):
+    for pooling in (*FEATURE_POOLINGS, lambda x: x[0].max(axis=1)):
         bert.set_params(pooling=pooling)
         alone = np.concatenate([fresh(bert).transform([text]) for text in TEXTS])
         together = fresh(bert).transform([*company, *TEXTS])[-len(TEXTS) :]
         backwards = fresh(bert).set_params(batch_size=2).transform(TEXTS[::-1])[::-1]
         np.testing.assert_allclose(together, alone, atol=1e-5)
         np.testing.assert_allclose(backwards, alone, atol=1e-5)
-
-
-def fresh(bert: BertTransformer) -> BertTransformer:
-    """One that has computed nothing yet."""
-    for encoder in features._encoders.values():
-        encoder._vectors.clear()
-    return bert
 
 
 def test_normalize_and_lists_arrays_and_series(bert):
@@ -165,7 +160,7 @@ def test_normalize_and_lists_arrays_and_series(bert):
 
 def test_nothing_learns_and_nothing_is_dropped(bert):
     first = bert.transform(TEXTS)
-    encoder = features.shared_encoder(bert.checkpoint)
+    encoder = shared_encoder(bert.checkpoint)
     before = [weight.numpy() for weight in encoder.bert.weights]
     bert.fit(TEXTS, [0, 1] * 3)
     np.testing.assert_array_equal(fresh(bert).transform(TEXTS), first)
@@ -209,7 +204,7 @@ def test_memory_outlives_the_process(bert, computed, tmp_path):
     for changed in ({"pooling": "cls"}, {"layer": 1}):  # other vectors, other names
         fresh(clone(bert).set_params(**changed)).transform(TEXTS[:3])
     assert computed == [5, 3, 3]
-    fresh(bert).set_params(pooling=lambda states, _: states[:, 0]).transform(TEXTS[:3])
+    fresh(bert).set_params(pooling=lambda x: x[0][:, 0]).transform(TEXTS[:3])
     fresh(bert).transform(TEXTS[:3])
     assert computed == [5, 3, 3, 3, 3]  # a function can't be told from another
     assert [path.name for path in (tmp_path / "new" / "memory").iterdir()] == ["features.sqlite"]
@@ -227,20 +222,20 @@ def test_memory_knows_other_weights_by_their_content(bert, computed, tmp_path, t
 
 
 def test_the_oldest_vectors_go_first(bert, computed, monkeypatch):
-    monkeypatch.setattr(features, "REMEMBERED_BYTES", 3 * 4 * H)
+    monkeypatch.setattr(encoders, "REMEMBERED_BYTES", 3 * 4 * H)
     rows = bert.transform(TEXTS[:5])
     np.testing.assert_allclose(bert.transform(TEXTS[:5]), rows, atol=1e-6)
     assert computed == [5, 2]
 
 
 def test_one_encoder_for_a_checkpoint_and_few_at_once(bert, tiny_checkpoint, tmp_path, monkeypatch):
-    encoder = features.shared_encoder(tiny_checkpoint)
-    assert features.shared_encoder(str(tiny_checkpoint)) is encoder
-    monkeypatch.setattr(features, "ENCODERS_AT_ONCE", 2)
+    encoder = shared_encoder(tiny_checkpoint)
+    assert shared_encoder(str(tiny_checkpoint)) is encoder
+    monkeypatch.setattr(encoders, "ENCODERS_AT_ONCE", 2)
     copies = [shutil.copytree(tiny_checkpoint, tmp_path / f"uncased_{number}") for number in range(3)]
-    for copy in copies:
-        features.shared_encoder(copy)
-    assert [key[0] for key in features._encoders] == [copy.resolve() for copy in copies[1:]]
+    first, second, third = (shared_encoder(copy) for copy in copies)
+    assert shared_encoder(copies[1]) is second and shared_encoder(copies[2]) is third
+    assert shared_encoder(copies[0]) is not first
 
 
 # --- scikit-learn's tools ----------------------------------------------------------------------------------------
@@ -287,6 +282,21 @@ def test_calibrated_probabilities(bert, small_table):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 
+def test_numbers_and_texts_of_numpy_as_a_grid_gives_them(bert, small_table, tmp_path):
+    pipeline = make_pipeline(bert.set_params(pooling="flatten", memory=tmp_path), LinearSVC())
+    grid = {
+        "berttransformer__max_seq_len": np.array([8, 12]),
+        "berttransformer__layer": np.array([-1]),
+        "berttransformer__batch_size": np.array([16]),
+        "berttransformer__normalize": np.array([True]),
+        "berttransformer__do_lower_case": np.array([True]),
+        "berttransformer__pooling": np.array(["flatten"]),
+    }
+    search = GridSearchCV(pipeline, grid, cv=2).fit(small_table.text, small_table.intent)
+    copy = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(copy.predict(TEXTS), search.predict(TEXTS))
+
+
 def test_pandas_output(bert):
     frame = bert.set_output(transform="pandas").fit_transform(TEXTS)
     assert list(frame.columns[:2]) == ["berttransformer0", "berttransformer1"]
@@ -306,7 +316,7 @@ def test_it_pickles_as_its_parameters(bert, small_table, tmp_path):
 
 def test_clone_get_and_set_params():
     settings = {
-        "checkpoint": "bert", "pooling": "max", "layer": 2, "max_length": 20, "batch_size": 7, "normalize": True,
+        "checkpoint": "bert", "pooling": "max", "layer": 2, "max_seq_len": 20, "batch_size": 7, "normalize": True,
         "memory": "vectors", "do_lower_case": False, "verbose": 1,
     }  # fmt: skip
     bert = BertTransformer(**settings)
@@ -327,8 +337,8 @@ def test_transform_needs_no_fit_and_names_do(bert):
 class BertOfNumbers(NumbersAsText, BertTransformer):
     """Left out, by a tag of BertTransformer: ``check_estimators_unfitted`` (``requires_fit``); it needs no ``fit``."""
 
-    def __init__(self, checkpoint: Any = None, *, max_length: int = LENGTH) -> None:
-        super().__init__(checkpoint, max_length=max_length)
+    def __init__(self, checkpoint: Any = None, *, max_seq_len: int = LENGTH) -> None:
+        super().__init__(checkpoint, max_seq_len=max_seq_len)
 
 
 def test_scikit_learns_estimator_checks(tiny_checkpoint):
@@ -366,7 +376,6 @@ def test_what_is_no_list_of_texts(bert, texts, message):
 def test_a_bare_string_is_an_error_for_tf_idf_too():
     with pytest.raises(ValueError):
         TfidfVectorizer().fit("play")
-    assert check_texts(iter(["a"])) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -378,9 +387,9 @@ def test_a_bare_string_is_an_error_for_tf_idf_too():
             r"concat_last_four, pooler, flatten, or a function$",
         ),
         ({"pooling": None}, r"^unknown pooling None: "),
-        ({"max_length": 49}, r"^max_length must be 3 to 48 tokens for this checkpoint, not 49$"),
-        ({"max_length": 2}, r"^max_length must be 3 to 48 tokens for this checkpoint, not 2$"),
-        ({"max_length": 12.5}, r"^max_length must be a whole number, not 12.5$"),
+        ({"max_seq_len": 49}, r"^max_seq_len must be 3 to 48 tokens for this checkpoint, not 49$"),
+        ({"max_seq_len": 2}, r"^max_seq_len must be 3 to 48 tokens for this checkpoint, not 2$"),
+        ({"max_seq_len": 12.5}, r"^max_seq_len must be a whole number, not 12.5$"),
         ({"layer": 4}, r"^the encoder has 4 layers: layer must be 0 to 3, or -4 to -1, not 4$"),
         ({"layer": "last"}, r"^layer must be a whole number, not 'last'$"),
         (
@@ -391,7 +400,7 @@ def test_a_bare_string_is_an_error_for_tf_idf_too():
         ({"memory": 7}, r"^memory must be a folder or None, not int$"),
         ({"checkpoint": "all-MiniLM"}, r"all-MiniLM-L6-v2"),
         (
-            {"pooling": lambda states, _: states},
+            {"pooling": lambda x: x[0]},
             r"^the pooling function gave shape \(1, 2, 32\) for hidden states of shape \(1, 2, 32\): "
             r"expected \(1, features\)$",
         ),
@@ -404,13 +413,21 @@ def test_settings_that_can_t_be(bert, settings, message):
             ask(TEXTS)
 
 
+def test_a_default_above_the_positions_is_lowered(tiny_checkpoint, tmp_path, caplog):
+    bert = BertTransformer(shutil.copytree(tiny_checkpoint, tmp_path / "uncased_copy"), pooling="flatten")
+    with caplog.at_level("INFO", "intent_bert"):
+        for _ in range(2):
+            assert bert.fit_transform(TEXTS).shape == (len(TEXTS), 48 * H)
+    assert caplog.messages == ["max_seq_len is 48, for the checkpoint has no more positions (the default is 60)"]
+
+
 def test_a_function_whose_width_follows_the_sentence(bert):
-    bert.set_params(pooling=lambda states, _: states.reshape(len(states), -1))
+    bert.set_params(pooling=lambda x: x[0].reshape(len(x[0]), -1))
     with pytest.raises(
         SettingsError, match=r"gave shape \(1, 128\) for hidden states of shape \(1, 4, 32\): expected \(1, 64\)$"
     ):
         bert.fit(TEXTS[:1]).transform(TEXTS[:1])
-    bert.set_params(pooling=lambda states, _: states[:1, 0])
+    bert.set_params(pooling=lambda x: x[0][:1, 0])
     with pytest.raises(
         SettingsError, match=r"gave shape \(1, 32\) for hidden states of shape \(2, 3, 32\): expected \(2, 32\)$"
     ):
@@ -421,39 +438,29 @@ def test_a_checkpoint_without_a_pooler(tiny_checkpoint, tmp_path):
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "uncased_bare")
     arrays = {name: array for name, array in tiny_weights().items() if "pooler" not in name}
     write_stock_weights(arrays, folder / CHECKPOINT_PREFIX)
-    bert = BertTransformer(folder, max_length=LENGTH, pooling="pooler")
+    bert = BertTransformer(folder, max_seq_len=LENGTH, pooling="pooler")
     with pytest.raises(
         SettingsError, match=r"^pooling 'pooler' needs the checkpoint's own pooler, but .* has none: ch"
     ):
         bert.fit(TEXTS)
     given = []
-    bert.set_params(pooling=lambda states, pooled: (given.append(pooled), states[:, 0])[1]).transform(TEXTS)
+    bert.set_params(pooling=lambda x: (given.append(x[1]), x[0][:, 0])[1]).transform(TEXTS)
     assert set(given) == {None}
 
 
-def test_cut_sentences_are_counted_and_told_once(bert, caplog):
-    bert.set_params(max_length=5)
+def test_cut_sentences_are_counted_and_told_once(tiny_checkpoint, tmp_path, caplog):
+    bert = BertTransformer(shutil.copytree(tiny_checkpoint, tmp_path / "uncased_copy"), max_seq_len=5)
     for _ in range(2):
         bert.fit(TEXTS)
         clone(bert).transform(TEXTS)
-    assert caplog.messages == ["2 of 6 sentences cut to max_length=5 tokens (told once)"]
+    assert caplog.messages == ["2 of 6 sentences cut to max_seq_len=5 tokens (said once)"]
     np.testing.assert_allclose(bert.transform(TEXTS)[1], bert.transform(["will it rain"])[0], atol=1e-5)
 
 
 def test_memory_that_can_t_be_kept(bert, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=r"^memory can't be kept in .*features.sqlite: .*; name another folder$"):
+    with pytest.raises(DiskError, match="memory can't be kept in"):
         bert.set_params(memory=tmp_path / "file").transform(TEXTS)
-    (tmp_path / "features.sqlite").write_bytes(b"something else, and long enough " * 40)
-    with pytest.raises(
-        SettingsError, match=r"^memory can't be kept in .*: file is not a database; name another folder$"
-    ):
-        bert.set_params(memory=tmp_path).transform(TEXTS)
-    (tmp_path / "features.sqlite").unlink()
-    rows = fresh(bert).transform(TEXTS)
-    with sqlite3.connect(tmp_path / "features.sqlite") as database:  # a vector that lost its end is computed anew
-        database.execute("UPDATE vectors SET vector = x'00000000'")
-    np.testing.assert_allclose(fresh(bert).transform(TEXTS), rows, atol=1e-6)
 
 
 # --- the tuned encoder -------------------------------------------------------------------------------------------
@@ -462,9 +469,9 @@ def test_memory_that_can_t_be_kept(bert, tmp_path):
 @pytest.mark.slow
 def test_features_of_a_model_folder(trained, quick_checkpoint):
     folder = Path(trained.folder)
-    tuned = BertTransformer(folder, max_length=LENGTH, pooling="cls")
+    tuned = BertTransformer(folder, max_seq_len=LENGTH, pooling="cls")
     rows = tuned.fit_transform(TEXTS)
-    model = features.load_artifact(folder).model
+    model = load_artifact(folder).model
     ids, _ = FullTokenizer(folder / "vocab.txt").encode(TEXTS, LENGTH)
     np.testing.assert_allclose(rows, model.get_layer("bert")(pad(ids))[:, 0], atol=1e-5)
     assert np.abs(rows - clone(tuned).set_params(checkpoint=quick_checkpoint).transform(TEXTS)).max() > 1e-3

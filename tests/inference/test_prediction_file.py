@@ -177,7 +177,7 @@ def test_a_column_called_as_the_prediction_is_left_out_or_refused(tmp_path, capl
     (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "play", "intent": "music", "confidence_2": 1}\n')
     run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["id", "text", "intent", "confidence", "intent_ranking"]
-    assert caplog.messages[1:] == [told.format("intent, confidence_2 of in.jsonl")]
+    assert caplog.messages[1:] == [told.format("in.jsonl")]
     with pytest.raises(SettingsError) as caught:
         run(tmp_path / "in.csv", tmp_path / "x.csv", columns=["intent"])
     assert str(caught.value) == (

@@ -18,7 +18,7 @@ from intent_bert.model.keras_engine import compiled, predict_in_batches
 from intent_bert.model.network import create_model
 from intent_bert.training import fit as fitting
 from intent_bert.training.callbacks import MacroF1
-from intent_bert.training.fit import WarmupThenDecay, compile_model, fine_tune
+from intent_bert.training.fit import compile_model, fine_tune
 from intent_bert.training.prepare import Sentences
 
 CLASSES = ["music", "table", "weather"]
@@ -221,16 +221,6 @@ def test_many_fits_in_a_process_are_no_reason_to_warn(sentences, caplog):
     assert caplog.messages == []
     logging.getLogger("tensorflow").warning("5 out of the last 5 calls triggered tf.function retracing")
     assert len(caplog.messages) == 1, "others are warned as before"
-
-
-def test_the_schedule_by_hand():
-    rate = WarmupThenDecay(1.0, 4, 12)
-    expected = {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 4: 1.0, 6: 0.75, 8: 0.5, 11: 0.125, 12: 0.0, 20: 0.0}
-    assert {step: float(rate(step)) for step in expected} == pytest.approx(expected)
-    assert float(WarmupThenDecay(0.3, 0, 0)(1000)) == pytest.approx(0.3)
-    assert float(WarmupThenDecay(1.0, 2, 0)(1000)) == 1.0
-    assert float(WarmupThenDecay(1.0, 0, 10)(5)) == 0.5
-    assert WarmupThenDecay.from_config(rate.get_config()).get_config() == {"highest": 1.0, "warmup": 4, "total": 12}
 
 
 def test_the_recipe_is_what_is_compiled():

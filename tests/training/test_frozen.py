@@ -10,12 +10,13 @@ import pytest
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import TrainingConfig
 from intent_bert.errors import SettingsError
+from intent_bert.machine import precision_here
 from intent_bert.model.keras_engine import compiled, predict_in_batches
 from intent_bert.model.network import create_model, logits_model
 from intent_bert.training import frozen
 from intent_bert.training.fit import _batches, _Inputs, compile_model, fine_tune
-from intent_bert.training.frozen import FrozenPart
-from intent_bert.training.prepare import Sentences
+from intent_bert.training.frozen import CutModel
+from intent_bert.training.prepare import POLICIES, Sentences
 
 CLASSES = ["music", "table", "weather"]
 CUTS = [
@@ -37,13 +38,32 @@ def model_of(tiny_checkpoint: Any, **arguments: Any) -> keras.Model:
 @pytest.mark.parametrize(("head", "pooling", "layers"), CUTS)
 def test_both_parts_together_answer_as_the_whole(tiny_checkpoint, sentences, head, pooling, layers):
     model = model_of(tiny_checkpoint, head=head, pooling=pooling, train_layers=layers)
-    part = FrozenPart(model)
-    states = part.states(sentences.ids)
-    upper = predict_in_batches(compiled(part.top), sentences.ids, 3, 16, inputs=states.batch)
+    cut = CutModel(model)
+    cached = cut.activations(sentences.ids)
+    upper = predict_in_batches(compiled(cut.top), sentences.ids, 3, 16, inputs=cached.batch)
     whole = predict_in_batches(compiled(model), sentences.ids, 3, 16)
     np.testing.assert_allclose(upper, whole, atol=2e-6)
     assert np.ptp(whole, axis=0).max() > 1e-3
-    assert {id(weight) for weight in part.top.trainable_weights} == {id(weight) for weight in model.trainable_weights}
+    assert {id(weight) for weight in cut.top.trainable_weights} == {id(weight) for weight in model.trainable_weights}
+
+
+@pytest.mark.parametrize(
+    ("head", "pooling", "layers", "precision"),
+    [(*cut, "auto") for cut in CUTS] + [("dense", "cls", "head", "bfloat16"), ("dense", "mean", 1, "bfloat16")],
+)
+def test_every_cut_trains_and_is_validated_in_every_precision(
+    tiny_checkpoint, sentences, head, pooling, layers, precision
+):
+    """With the default, "auto", as users have it: bfloat16 where the machine computes it."""
+    shape = {"head": head, "pooling": pooling, "train_layers": layers}
+    config = TrainingConfig(epochs=1, batch_size=32, learning_rate=1e-3, precision=precision, **shape)
+    policy = POLICIES.get(found := precision_here(precision), found)
+    model = model_of(tiny_checkpoint, dtype=policy, **shape)
+    history = fine_tune(model, sentences, sentences, CLASSES, config, verbose=0).history
+    whole = predict_in_batches(compiled(model), sentences.ids, 3)
+    labels = np.array([CLASSES.index(label) for label in sentences.labels])
+    expected = -np.log(whole[np.arange(len(labels)), labels]).mean()
+    assert history["val_loss"].iloc[0] == pytest.approx(expected, abs=2e-2 if precision != "float32" else 1e-4)
 
 
 @pytest.mark.parametrize(("head", "layers"), [("dense", 2), ("linear", "head"), ("rnn", 1)])
@@ -72,8 +92,8 @@ def test_training_the_upper_part_is_training_the_whole(tiny_checkpoint, sentence
 
 def test_what_is_frozen_is_computed_once(tiny_checkpoint, sentences, monkeypatch):
     calls = []
-    original = FrozenPart.states
-    monkeypatch.setattr(FrozenPart, "states", lambda self, *args: calls.append(self) or original(self, *args))
+    original = CutModel.activations
+    monkeypatch.setattr(CutModel, "activations", lambda self, *args: calls.append(self) or original(self, *args))
     model = model_of(tiny_checkpoint, train_layers=1)
     bert = model.get_layer("bert")
     fine_tune(
@@ -93,21 +113,21 @@ def test_frozen_layers_have_no_dropout(tiny_checkpoint, sentences):
     assert np.abs(learning(ids, training=True) - learning(ids, training=False)).max() > 1e-3
 
 
-def test_many_states_lie_in_a_file(tiny_checkpoint, sentences, monkeypatch):
-    part = FrozenPart(model_of(tiny_checkpoint, train_layers=1))
+def test_many_activations_lie_in_a_file(tiny_checkpoint, sentences, monkeypatch):
+    cut = CutModel(model_of(tiny_checkpoint, train_layers=1))
     rows = np.array([3, 0, 40])
-    in_memory = part.states(sentences.ids).batch(rows)
+    in_memory = cut.activations(sentences.ids).batch(rows)
     monkeypatch.setattr(frozen, "IN_MEMORY_UP_TO", 0)
-    states = part.states(sentences.ids)
-    assert isinstance(states.states[0], np.memmap)
-    for one, other in zip(in_memory, states.batch(rows), strict=True):
+    cached = cut.activations(sentences.ids)
+    assert isinstance(cached.tables[0], np.memmap)
+    for one, other in zip(in_memory, cached.batch(rows), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_no_room_for_the_states(tiny_checkpoint, sentences, monkeypatch):
-    part = FrozenPart(model_of(tiny_checkpoint, train_layers=1))
+def test_no_room_for_the_activations(tiny_checkpoint, sentences, monkeypatch):
+    cut = CutModel(model_of(tiny_checkpoint, train_layers=1))
     monkeypatch.setattr(frozen, "IN_MEMORY_UP_TO", 0)
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(frozen.shutil, "disk_usage", lambda _: usage(10))
     with pytest.raises(SettingsError, match=r"outputs take 0\.0 GB, but .* has 0\.0 GB free: set TMPDIR"):
-        part.states(sentences.ids)
+        cut.activations(sentences.ids)

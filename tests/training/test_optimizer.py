@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from intent_bert.training.fit import WarmupThenDecay
-from intent_bert.training.optimizer import AdamW
+from intent_bert.training.optimizer import AdamW, WarmupThenDecay, adamw
 
 
 def run(optimizer: keras.optimizers.Optimizer, gradients: list[list[np.ndarray]]) -> list[np.ndarray]:
@@ -50,17 +49,17 @@ def test_only_weights_that_are_not_excluded_decay():
         np.testing.assert_array_equal(after[place], before[place])
 
 
-def test_new_weights_take_larger_steps():
+def test_weights_of_the_head_take_larger_steps():
     """Adam's first step is the learning rate, whatever the gradient."""
     with keras.name_scope("bert"):
         old = keras.Variable(np.zeros(3, "float32"), name="kernel")
     new = keras.Variable(np.zeros(3, "float32"), name="kernel")
-    optimizer = AdamW(0.01, weight_decay=0.0, new_weights_factor=5.0)
+    optimizer = AdamW(0.01, weight_decay=0.0, head_learning_rate_multiplier=5.0)
     optimizer.build([old, new])
     optimizer.apply_gradients([(tf.ones(3), old), (tf.ones(3), new)])
     np.testing.assert_allclose(old, [-0.01] * 3, rtol=1e-4)
     np.testing.assert_allclose(new, [-0.05] * 3, rtol=1e-4)
-    assert AdamW.from_config(optimizer.get_config()).new_weights_factor == 5.0
+    assert AdamW.from_config(optimizer.get_config()).head_learning_rate_multiplier == 5.0
 
 
 def test_rows_are_updated_as_lazy_adam_by_hand():
@@ -122,3 +121,43 @@ def test_the_optimizer_survives_its_config():
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(again) is AdamW
     assert (again.weight_decay, again.beta_2) == (0.02, 0.9)
+
+
+# --- the schedule, and both in one call ----------------------------------------------------------------------------
+
+
+def test_the_schedule_by_hand():
+    rate = WarmupThenDecay(1.0, 4, 12)
+    expected = {0: 0.25, 1: 0.5, 2: 0.75, 3: 1.0, 4: 1.0, 6: 0.75, 8: 0.5, 11: 0.125, 12: 0.0, 20: 0.0}
+    assert {step: float(rate(step)) for step in expected} == pytest.approx(expected)
+    assert float(WarmupThenDecay(0.3, 0, 0)(1000)) == pytest.approx(0.3)
+    assert float(WarmupThenDecay(1.0, 2, 0)(1000)) == 1.0
+    assert float(WarmupThenDecay(1.0, 0, 10)(5)) == 0.5
+    assert WarmupThenDecay.from_config(rate.get_config()).get_config() == {"highest": 1.0, "warmup": 4, "total": 12}
+
+
+def test_one_call_gives_the_optimizer_with_its_schedule():
+    optimizer = adamw(0.5, 20, weight_decay=0.2, head_learning_rate_multiplier=3)
+    rates = []
+    for step in (0, 1, 2, 11, 19):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    assert rates == pytest.approx([0.25, 0.5, 0.5, 0.25, 0.5 / 18])
+    assert (optimizer.weight_decay, optimizer.head_learning_rate_multiplier) == (0.2, 3)
+    constant = adamw(1e-5, 20, warmup=0, decay=False)
+    assert float(constant.learning_rate) == pytest.approx(1e-5)
+    constant.learning_rate = 1e-6  # no schedule stands in the way of ReduceLROnPlateau
+    rising = adamw(0.5, 20, warmup=0.5, decay=False)
+    rising.iterations.assign(4)
+    assert float(rising.learning_rate) == pytest.approx(0.25)
+
+
+def test_a_plain_model_compiled_with_it_learns_and_only_its_kernels_decay():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    model.compile(adamw(0.05, steps=30 * 4, weight_decay=0.01), "mse", jit_compile=False)
+    losses = model.fit(x, x[:, :1] * x[:, 1:], batch_size=16, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.2 * losses[0]
+    decayed = {weight.path for weight in model.trainable_weights if model.optimizer._use_weight_decay(weight)}
+    assert decayed == {weight.path for weight in model.trainable_weights if weight.path.endswith("kernel")}

@@ -1,4 +1,4 @@
-"""One fit under every entrance: the same settings and rows give the same weights; settings are resolved once."""
+"""One fit under every entrance: equal settings and rows give equal weights, and the settings are resolved once."""
 
 import keras
 import numpy as np

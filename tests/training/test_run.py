@@ -1,13 +1,17 @@
 """The run from a table to a folder: what it leaves, what it checks first, and what a mistake leaves (nothing)."""
 
+import errno
 import json
+import os
 import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +24,7 @@ from intent_bert.data.splits import with_validation
 from intent_bert.errors import CheckpointError, DataError, DiskError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.model.network import create_model
 from intent_bert.model.saved import load_artifact
+from intent_bert.training import run
 from intent_bert.training.fit import compile_model
 from intent_bert.training.resume import Progress, UnfinishedRun
 from intent_bert.training.tensorboard import TensorBoardLogs
@@ -66,11 +71,11 @@ def test_the_folder_holds_what_the_design_promises(trained):
     history = pd.read_csv(trained.folder / "history.csv", index_col="epoch")
     pd.testing.assert_frame_equal(history, trained.history)
     assert set(history.columns) == {"loss", "accuracy", "macro_f1", "val_loss", "val_accuracy", "val_macro_f1"}
-    confusion = pd.read_csv(trained.folder / "confusion_matrix.csv", index_col="truth")
+    confusion = pd.read_csv(trained.folder / "confusion_matrix.csv", index_col="label")
     assert confusion.to_numpy().tolist() == trained.evaluations["test"].confusion.tolist()
     assert (trained.folder / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     mistakes = pd.read_csv(trained.folder / "mistakes.csv")
-    assert list(mistakes.columns) == ["text", "truth", "answer", "confidence", "runner_up"]
+    assert list(mistakes.columns) == ["text", "label", "prediction", "confidence", "runner_up"]
     assert len(mistakes) == round(15 * (1 - metrics["test"]["accuracy"]))
 
 
@@ -107,7 +112,7 @@ def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_i
     assert first.evaluations["validation"].rows == 23
     assert first.evaluations["test"].unknown_labels == {"sport": 2}
     assert json.loads((output / "metrics.json").read_text())["test"]["unknown_labels"] == {"sport": 2}
-    assert "because training never had them: sport" in (output / "README.md").read_text()
+    assert "because training never had them: `sport`" in (output / "README.md").read_text()
     assert "test has labels that train never had, counted as mistakes: sport (2)" in caplog.text
     assert json.loads((output / "labels.json").read_text()) == ["music", "table", "weather"]
     (output / "notes.txt").write_text("mine")
@@ -259,7 +264,7 @@ def test_an_output_folder_that_cannot_be_used_is_told_before_training(files, qui
 
 def test_a_full_disk_during_training_costs_the_state_for_resume_and_nothing_else(quick_checkpoint, tmp_path, caplog):
     model, progress = create_model(32, quick_checkpoint, 3), Progress([{"loss": 1.0}], 0, (0.5, -1.0))
-    compile_model(model, TrainingConfig(), 10)
+    compile_model(model, TrainingConfig(learning_rate=1e-3), 10)
     run = UnfinishedRun(tmp_path / "model" / "unfinished", {"seed": 0})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -273,6 +278,85 @@ def test_a_full_disk_during_training_costs_the_state_for_resume_and_nothing_else
     assert {entry.name for entry in run.folder.iterdir()} == {
         "best-1.weights.h5", "epoch-1.weights.h5", "progress.json",
     }  # fmt: skip
+
+
+def test_what_comes_while_a_run_is_at_work_neither_stops_it_nor_goes(files, quick_checkpoint, tmp_path):
+    """Logs in the folder, a file manager's file, notes; a second run into the folder is refused meanwhile."""
+    output, refused = tmp_path / "model", []
+    config = config_of(
+        train_file=files["train"], checkpoint=str(quick_checkpoint), epochs=1, export=False,
+        output_dir=str(output), log_dir=str(output / "tensorboard"),
+    )  # fmt: skip
+
+    class Meanwhile(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            (output / ".DS_Store").write_text("of a file manager")
+            try:
+                train(config, verbose=0)
+            except DiskError as error:
+                refused.append(str(error))
+            (output / "notes.txt").write_text("mine")
+
+    result = train(config, verbose=0, callbacks=[Meanwhile()])
+    (told,) = refused
+    assert told.startswith(f"process {os.getpid()} on ")
+    assert told.endswith(f" is writing to {output}: wait until it ends, or name another place")
+    assert result.log_dir.parent == output / "tensorboard" and any(result.log_dir.rglob("events*"))
+    assert (output / "notes.txt").read_text() == "mine"
+    assert {".DS_Store", "model.weights.h5", "tensorboard"} <= {entry.name for entry in output.iterdir()}
+    assert "unfinished" not in {entry.name for entry in output.iterdir()}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"data", "model"}
+
+    with pytest.raises(SettingsError, match=r"log_dir can't be .*, where the model itself goes: name another folder"):
+        train(replace(config, log_dir=str(output / "unfinished")), verbose=0)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC])
+def test_the_state_of_a_run_goes_only_when_its_model_is_safe_or_the_disk_is_full(
+    files, quick_checkpoint, tmp_path, monkeypatch, number
+):
+    output, states = tmp_path / "model", []
+    config = config_of(
+        train_file=files["train"], checkpoint=str(quick_checkpoint), epochs=1, export=False, output_dir=str(output)
+    )
+    save = run.save_artifact
+
+    def fail_once(*arguments: Any, **more: Any) -> Any:
+        states.append((output / "unfinished" / "progress.json").exists())
+        if len(states) == 1:
+            raise DiskError("can't write it") from OSError(number, os.strerror(number))
+        return save(*arguments, **more)
+
+    monkeypatch.setattr(run, "save_artifact", fail_once)
+    if number == errno.EACCES:
+        with pytest.raises(DiskError) as caught:
+            train(config, verbose=0)
+        assert str(caught.value) == (
+            f"can't write it; the training is kept in {output}/unfinished: mend this, and go on with --resume"
+        )
+        train(replace(config, resume=True), verbose=0)
+        assert states == [True, True]
+    else:
+        train(config, verbose=0)
+        assert states == [True, False]
+    assert {"model.weights.h5", "logs"} <= {entry.name for entry in output.iterdir()}
+    assert not (output / "unfinished").exists()
+
+
+def test_the_room_for_the_state_is_checked_before_training(files, quick_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "fit", lambda *_, **__: pytest.fail("training began"))
+    needed = []
+    check = run.check_output_folder
+    monkeypatch.setattr(run, "check_output_folder", lambda *each, **more: needed.append(each) or check(*each, **more))
+    monkeypatch.setattr("intent_bert.model.folder.shutil.disk_usage", lambda _: type("Disk", (), {"free": 1000}))
+    given = {"train_file": files["train"], "checkpoint": str(quick_checkpoint), "output_dir": str(tmp_path / "model")}
+    for layers in ("all", "head"):
+        with pytest.raises(DiskError, match="not enough disk space"):
+            train(config_of(**given, train_layers=layers), verbose=0)
+    whole, head = (each[1] for each in needed if len(each) > 1)
+    encoder = 4 * (160 * 32 + 12 * 32**2)
+    assert 6 * encoder < whole < 10 * encoder  # four of each state, and two states for a moment
+    assert 1.2 * encoder < head < 3 * encoder
 
 
 def test_ctrl_c_before_the_first_epoch_leaves_nothing_and_spares_an_old_model(
@@ -362,7 +446,7 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
     assert {label: each["support"] for label, each in figures["per_intent"].items()} == {
         str(label): 3 for label in labels
     }
-    confusion = pd.read_csv(tmp_path / "report" / "confusion_matrix.csv", index_col="truth")
+    confusion = pd.read_csv(tmp_path / "report" / "confusion_matrix.csv", index_col="label")
     assert confusion.shape == (len(labels), len(labels))
     assert confusion.to_numpy().sum() == len(rows)
 

@@ -1,0 +1,79 @@
+"""How a command speaks to its caller: messages on stderr, one sentence for a mistake, exit codes, a quiet TensorFlow.
+
+Exit 0: done; 2: a mistake of the user's, told in one sentence; 1: a fault of ours, with its traceback.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+
+from intent_bert.errors import IntentBertError, reason
+from intent_bert.files.atomic import is_full
+
+logger = logging.getLogger("intent_bert")
+
+
+def run_as_command(run: Callable[[], None]) -> int:
+    """Run a function as a command: messages on stderr, a user's mistake in one sentence, the exit code returned."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        run()
+        sys.stdout.flush()
+    except IntentBertError as error:
+        print(f"intent-bert: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("intent-bert: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
+        _give_up_stdout()
+    except OSError as error:
+        if not is_full(error):
+            raise
+        _give_up_stdout()
+        print(f"intent-bert: can't write {error.filename or 'to stdout'}: {reason(error)}", file=sys.stderr)
+        return 2
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    return 0
+
+
+def _give_up_stdout() -> None:
+    """Send what comes nowhere, Python's own flush at the end among it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def import_tensorflow_quietly() -> None:
+    """Import TensorFlow without what its C++ side prints on the way; an import that fails shows it all.
+
+    A command that needs Keras calls it first. What comes after finds TensorFlow imported.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            printed.seek(0)
+            os.write(stderr, printed.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        return prefix + super().format(record)

@@ -1,0 +1,202 @@
+"""The commands that use a trained model: ``evaluate`` scores a table of known intents, ``predict`` answers sentences.
+
+TensorFlow is imported only where the folder's engine is Keras.
+"""
+
+import argparse
+import csv
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intent_bert.cli.arguments import add_columns, add_command, add_engine
+from intent_bert.cli.console import import_tensorflow_quietly
+from intent_bert.config import INTENT, TEXT
+from intent_bert.errors import DataError, DiskError, SettingsError, reason
+
+if TYPE_CHECKING:
+    from intent_bert.inference.predictor import IntentPredictor
+
+logger = logging.getLogger("intent_bert")
+
+
+def add_commands(commands: Any) -> None:
+    command = add_command(commands, "evaluate", "metrics of a model on a table, as JSON on stdout", run_evaluate)
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
+    add_columns(command)
+    add_engine(command)
+    command.add_argument("--output-dir", metavar="DIR", help="also write the confusion matrix and the mistakes here")
+
+    command = add_command(commands, "predict", "the intents of sentences", run_predict)
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("texts", metavar="TEXT", nargs="*", help="sentences; without any, one a line from stdin")
+    command.add_argument(
+        "--input", metavar="FILE", help="a table with the sentences, of any length: csv, tsv, jsonl or parquet"
+    )
+    command.add_argument("--output", metavar="FILE", help="write here: csv, tsv, jsonl or parquet (default: stdout)")
+    command.add_argument("--columns", metavar="A,B", help="columns of --input that --output keeps (default: all)")
+    command.add_argument("--resume", action="store_true", help="go on with an --output that was stopped")
+    command.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a broken row of --input")
+    add_columns(command, label=False)
+    command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_engine(command)
+
+
+# --- evaluate ----------------------------------------------------------------------------------------------------
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    from intent_bert.data.tables import read_table
+
+    table = read_table(options.file, options.text_column, options.label_column)
+    import numpy as np
+
+    from intent_bert.evaluation.metrics import evaluate_probabilities
+    from intent_bert.files.progress import progress_bar
+
+    predictor = _load_predictor(options)
+    output = _writable_folder(options.output_dir) if options.output_dir else None
+    texts, parts = list(table[TEXT]), []
+    with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
+        for batch in _batches(texts, 512):
+            parts.append(predictor.predictions(batch))
+            bar.update(len(batch))
+    probabilities, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
+    result = evaluate_probabilities(texts, list(table[INTENT]), probabilities, predictor.classes, numbers)
+    print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    if output is not None:
+        _write_reports(output, result, Path(options.file).name)
+
+
+def _write_reports(output: Path, result: Any, name: str) -> None:
+    from intent_bert.evaluation.reports import write_reports
+
+    try:
+        write_reports(output, result, name)
+    except OSError as error:
+        raise DiskError(f"can't write to {output}: {reason(error)}") from None
+    logger.info("the confusion matrix and the mistakes are in %s", output)
+
+
+def _writable_folder(folder: str) -> Path:
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / ".writable").touch()
+        (path / ".writable").unlink()
+    except OSError as error:
+        raise DiskError(f"can't write to {path}: {reason(error)}") from None
+    return path
+
+
+# --- predict -----------------------------------------------------------------------------------------------------
+
+
+def run_predict(options: argparse.Namespace) -> None:
+    if options.texts and options.input:
+        raise SettingsError("give sentences or --input FILE, not both")
+    if options.output and not options.input:
+        raise SettingsError("--output FILE takes the predictions for --input FILE: give that too")
+    for flag, given in (("--columns", options.columns is not None), ("--resume", options.resume)):
+        if given and not options.output:
+            raise SettingsError(f"{flag} is for --output FILE: give that too")
+    if options.input:
+        _predict_file(options)
+    else:
+        _predict_texts(options)
+
+
+def _predict_file(options: argparse.Namespace) -> None:
+    from intent_bert.data.rows import RowReader
+    from intent_bert.inference.prediction_file import predict_file
+
+    column = options.text_column
+    rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
+    rows.require(column)
+    predictor = _load_predictor(options)
+    if options.output:
+        number = predict_file(
+            predictor,
+            rows,
+            options.output,
+            text_column=column,
+            columns=None if options.columns is None else next(csv.reader([options.columns]), []),
+            top_k=options.top_k,
+            resume=options.resume,
+        )
+    else:
+        rows.select(column)
+        texts = (row.values[column] for row in rows.with_text(column))
+        _print_predictions(predictor, _batches(texts, 1024), options)
+    if rows.skipped:
+        named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
+        logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)
+    if options.output:
+        logger.info("%s predictions in %s", f"{number:,}", options.output)
+
+
+def _predict_texts(options: argparse.Namespace) -> None:
+    predictor = _load_predictor(options)
+    if options.texts:
+        _print_predictions(predictor, _batches(options.texts, 1024), options)
+    elif sys.stdin.isatty():
+        print("one sentence a line; end with Ctrl-D", file=sys.stderr)
+        _print_predictions(predictor, ([text] for text in _lines(sys.stdin)), options, flush=True)
+    else:
+        _print_predictions(predictor, _batches(_lines(sys.stdin), 1024), options)
+
+
+def _print_predictions(
+    predictor: "IntentPredictor", batches: Iterable[list[str]], options: argparse.Namespace, flush: bool = False
+) -> None:
+    from intent_bert.inference.prediction_file import as_json
+
+    if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    for batch in batches:
+        for text, ranking in zip(batch, predictor.predict(batch, top_k=options.top_k), strict=True):
+            print(as_json(text, ranking) if options.json else _as_line(text, ranking), flush=flush)
+
+
+def _as_line(text: str, ranking: Sequence[Any]) -> str:
+    intents = "  ".join(f"{answer.intent} {answer.confidence:.4f}" for answer in ranking) or "- 0.0000"
+    return f"{intents}\t{text}"
+
+
+# --- both --------------------------------------------------------------------------------------------------------
+
+
+def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
+    from intent_bert.inference.engines import KERAS, choose_engine
+    from intent_bert.inference.predictor import IntentPredictor
+    from intent_bert.model.folder import ModelFolder
+
+    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
+    if engine == KERAS:
+        import_tensorflow_quietly()
+    return IntentPredictor.load(options.model_dir, engine=engine)
+
+
+def _lines(stream: Any) -> Iterator[str]:
+    for number, line in enumerate(stream.buffer, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise DataError(f"line {number} of stdin is not UTF-8") from None
+
+
+def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
