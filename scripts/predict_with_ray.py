@@ -24,6 +24,7 @@ import pyarrow.csv
 from intent_bert import IntentPredictor
 from intent_bert.cli.console import run_as_command
 from intent_bert.config import TEXT
+from intent_bert.data.rows import require_column
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import usable_cores
 from intent_bert.model.folder import ModelFolder
@@ -104,11 +105,7 @@ def check_places(source: Path, output: Path) -> str:
 
 
 def check_columns(columns: list[str], options: argparse.Namespace) -> None:
-    if options.text_column not in columns:
-        there = ", ".join(columns)
-        raise DataError(
-            f"{options.input} has no column {options.text_column!r}; it has: {there} (name one with --text-column)"
-        )
+    require_column(str(options.input), columns, options.text_column, "text")
     taken = next((name for name in ADDED if name in columns), None)
     if taken:
         raise DataError(f"{options.input} has a column {taken!r} already: rename it, the answers are called so")

@@ -70,6 +70,7 @@ def test_exported_names_are_pinned():
         "TrainingConfig",
         "WordVectorTransformer",
         "__version__",
+        "adamw",
         "compare",
         "create_model",
         "evaluate_probabilities",
@@ -195,11 +196,12 @@ HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "tokenizers",
     "code",
     [
         "import intent_bert, intent_bert.bert",
+        "from intent_bert.data.rows import RowReader",
         "import intent_bert.cli.command_line as cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass",
         "import intent_bert.cli.command_line as cli\ntry:\n    cli.main(['train', '--help'])\nexcept SystemExit: pass",
         "import intent_bert.cli.command_line as cli\nassert cli.main(['checkpoints']) == 0",
     ],
-    ids=["import", "help", "train-help", "checkpoints"],
+    ids=["import", "rows", "help", "train-help", "checkpoints"],
 )
 def test_light_things_import_nothing_heavy(code):
     assert heavy_after(code) == []

@@ -6,7 +6,6 @@ from typing import Any
 
 from intent_bert.cli.arguments import add_columns, add_command, new_folder
 from intent_bert.cli.console import import_tensorflow_quietly
-from intent_bert.config import INTENT
 from intent_bert.errors import DiskError, SettingsError, nearest, reason
 
 logger = logging.getLogger("intent_bert")
@@ -52,8 +51,8 @@ def run_split(options: argparse.Namespace) -> None:
         raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
     folder = new_folder(options.output_dir)
     table = read_table(options.file, options.text_column, options.label_column)
-    parts = split_table(table, shares, options.seed)
     check_tables(table)
+    parts = split_table(table, shares, options.seed)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
         for name, part in zip(names, parts, strict=True):
@@ -81,18 +80,15 @@ def _list_datasets() -> None:
 
 
 def _count_intents(options: argparse.Namespace) -> None:
-    import pandas as pd
-
     from intent_bert.data import datasets
     from intent_bert.evaluation.plots import intent_counts_plot, save_plot
 
     splits = datasets.load(options.name, options.text_column, options.label_column)
-    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    tables = {name: table for name, table in named.items() if table is not None}
-    counts = pd.DataFrame({name: table[INTENT].value_counts() for name, table in tables.items()}).fillna(0).astype(int)
-    print(counts.sort_index().to_string())
+    print(datasets.intent_counts(splits).to_string())
     if options.plot:
         try:
+            named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+            tables = {name: table for name, table in named.items() if table is not None}
             save_plot(intent_counts_plot(tables), options.plot)
         except OSError as error:
             raise DiskError(f"can't draw into {options.plot}: {reason(error)}") from None

@@ -1,14 +1,21 @@
 """What only shows across rows and tables, told before anything slow starts. Rows are tables.py's business."""
 
 import logging
+from pathlib import Path
 
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
+from intent_bert.data.cells import shown, shown_name
 from intent_bert.data.labels import Label, classes_of, label_ids
-from intent_bert.errors import DataError
+from intent_bert.data.rows import RowReader
+from intent_bert.errors import DataError, IntentBertError
 
 logger = logging.getLogger("intent_bert")
+
+NAMED = 10  # labels or columns in a sentence; the others are counted
+MANY_LABELS = 1000
+FEWEST_ROWS = 20  # below, a label for each row may be meant
 
 
 def check_tables(
@@ -20,16 +27,17 @@ def check_tables(
     """Check what only shows across rows and tables; log each warning once.
 
     Returns:
-        The warnings: one text under two intents, texts of the other tables that also stand in train, labels that
-        train never had.
+        The warnings: nearly as many intents as rows, one text under two intents, texts of the other tables that also
+        stand in train, labels that train never had.
 
     Raises:
-        DataError: train has one intent only, or ``strict`` and there is a warning.
+        DataError: train has one intent only, or another one in each row though a likelier column is there or the
+            intents are very many; labels of several types; or ``strict`` and there is a warning.
     """
-    classes = classes_of(train[INTENT])
+    classes = classes_in(train)
     if len(classes) < 2:
-        raise DataError(f"{train.attrs.get('source')} has one intent only, {classes[0]!r}: expected at least two")
-    warnings = _contradictions(train)
+        raise DataError(f"{train.attrs.get('source')} has one intent only, {shown(classes[0])}: expected at least two")
+    warnings = _too_many_labels(train, len(classes)) + _contradictions(train)
     for name, table in (("validation", validation), ("test", test)):
         if table is not None:
             warnings += _overlap(name, table, train) + _unknown_labels(name, table, classes)
@@ -40,15 +48,62 @@ def check_tables(
     return warnings
 
 
+def classes_in(table: pd.DataFrame) -> list[Label]:
+    """The distinct labels of a table, sorted; what ``classes_of`` refuses is told with the table's name.
+
+    Raises:
+        DataError: labels that can't stand beside each other.
+    """
+    try:
+        return classes_of(table[INTENT])
+    except DataError as error:
+        raise DataError(f"{table.attrs.get('source')}: {error}") from None
+
+
+def _too_many_labels(train: pd.DataFrame, labels: int) -> list[str]:
+    """A question, where the labels look as if they came from another column than was meant."""
+    each_its_own = labels == len(train) >= FEWEST_ROWS
+    if not each_its_own and not (labels > MANY_LABELS and 2 * labels > len(train)):
+        return []
+    likelier = _likelier_columns(train)
+    meant = " or ".join(f"--label-column {shown_name(column)}" for column in likelier) or "another --label-column"
+    found = f"{train.attrs.get('source')} has {labels:,} intents in {len(train):,} rows; did you mean {meant}?"
+    if each_its_own and (likelier or labels > MANY_LABELS):
+        raise DataError(f"{found} Nothing can be learnt where each row has an intent of its own")
+    return [found]
+
+
+def _likelier_columns(train: pd.DataFrame) -> list[str]:
+    """The columns of train's file that could be the labels: few values, and each in several rows; at most three."""
+    source = Path(str(train.attrs.get("source")))
+    try:
+        reader = RowReader(source, on_error="skip")
+        distinct: dict[str, set[str]] = {column: set() for column in reader.columns}
+        for row in reader:
+            for column, values in distinct.items():
+                if len(values) <= MANY_LABELS:
+                    values.add(shown(row.values[column]))
+    except IntentBertError:  # no file: a DataFrame, or texts and labels
+        return []
+    most = min(MANY_LABELS, len(train) // 2)
+    counts = {column: len(values) for column, values in distinct.items() if 2 <= len(values) <= most}
+    return sorted(counts, key=lambda column: counts[column])[:3]
+
+
 def _contradictions(train: pd.DataFrame) -> list[str]:
     distinct = train.groupby(TEXT, sort=False)[INTENT].nunique()
     texts = distinct[distinct > 1].index
     if texts.empty:
         return []
-    rows = train[train[TEXT] == texts[0]]
-    where = ", ".join(f"row {row}: {label}" for row, label in rows[INTENT].items())
+    rows = train[train[TEXT] == texts[0]][INTENT]
+    where = _listed([f"row {row}: {shown_name(label)}" for row, label in rows.items()])
     many = "1 text stands" if len(texts) == 1 else f"{len(texts)} texts stand"
-    return [f"{train.attrs.get('source')}: {many} under more than one intent, such as {texts[0]!r} ({where})"]
+    return [f"{train.attrs.get('source')}: {many} under more than one intent, such as {shown(texts[0])} ({where})"]
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _overlap(name: str, table: pd.DataFrame, train: pd.DataFrame) -> list[str]:
@@ -58,7 +113,7 @@ def _overlap(name: str, table: pd.DataFrame, train: pd.DataFrame) -> list[str]:
     row, text = next(iter(table[TEXT][also].items()))
     return [
         f"{table.attrs.get('source')}: {int(also.sum())} of {len(table)} {name} texts also stand in train, such as "
-        f"row {row}: {text!r}"
+        f"row {row}: {shown(text)}"
     ]
 
 
@@ -66,5 +121,5 @@ def _unknown_labels(name: str, table: pd.DataFrame, classes: list[Label]) -> lis
     unknown = table[INTENT][label_ids(table[INTENT], classes) < 0]
     if unknown.empty:
         return []
-    counts = ", ".join(f"{label} ({count})" for label, count in unknown.value_counts().items())
+    counts = _listed([f"{shown_name(label)} ({count})" for label, count in unknown.value_counts().items()])
     return [f"{table.attrs.get('source')}: {name} has labels that train never had, counted as mistakes: {counts}"]

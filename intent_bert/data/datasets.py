@@ -4,24 +4,25 @@
 SNIPS. How a single table is read is ``tables``' work; nothing here knows about tokens or models.
 """
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intent_bert.config import DataSettings
+from intent_bert.config import INTENT, DataSettings
+from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, DownloadError, SettingsError, nearest
 from intent_bert.files.atomic import atomic_folder
 from intent_bert.files.cache import data_folder
 from intent_bert.files.downloads import download_file, reason_of
 from intent_bert.files.progress import progress_bar
+from intent_bert.files.tables_out import csv_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -141,6 +142,24 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
     assert tables["train"] is not None
     check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
     return {name: table for name, table in tables.items() if table is not None}
+
+
+def intent_counts(splits: Splits) -> "DataFrame":
+    """How many texts each intent has: a row an intent (as text, in the order of the classes), a column a table.
+
+    Raises:
+        DataError: the labels of train are of several types.
+    """
+    import pandas as pd
+
+    from intent_bert.data.checks import classes_in
+
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    labels = {name: table[INTENT].astype(str) for name, table in named.items() if table is not None}
+    known = [str(label) for label in classes_in(splits.train)]
+    unknown = {label for column in labels.values() for label in column} - set(known)
+    counts = {name: column.value_counts() for name, column in labels.items()}
+    return pd.DataFrame(counts, index=[*known, *sorted(unknown)]).fillna(0).astype(int)
 
 
 def split_files(folder: Path) -> dict[str, Path]:
@@ -264,7 +283,7 @@ def _fetch_snips(work: Path, destination: Path) -> None:
                 download_file(url, work / source, advice=_ADVICE)
                 rows += [(text, intent) for text in _snips_texts((work / source).read_bytes(), intent, url)]
                 bar.update()
-            content = _as_csv(rows)
+            content = csv_text([("text", "intent"), *rows]).encode()
             _check_rows(f"{base} ({table.source})", rows, table.rows)
             digest = hashlib.sha256(content).hexdigest()
             if digest != table.sha256:
@@ -290,14 +309,6 @@ def _snips_texts(raw: bytes, intent: str, url: str) -> list[str]:
     return [" ".join(sentence.split()) for sentence in sentences]
 
 
-def _as_csv(rows: list[tuple[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("text", "intent"))
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
-
-
 def _check_rows(source: str, rows: list[tuple[str, str]], expected: int) -> None:
     if len(rows) != expected:
         raise DownloadError(f"{source} should hold {expected:,} sentences, but holds {len(rows):,}: {_ADVICE}.")
@@ -314,23 +325,24 @@ def _fetch_tutorial(work: Path, destination: Path) -> None:
     with progress_bar(len(_TUTORIAL), "snips-tutorial", "file") as bar:
         for name, (file_id, expected) in _TUTORIAL.items():
             _drive_download(file_id, work / name)
-            content = (work / name).read_bytes()
-            rows = _tutorial_rows(content, name)
+            rows = _tutorial_rows(work / name)
             _check_rows(f"The tutorial's {name} on Google Drive (id {file_id})", rows, expected)
-            (destination / name).write_bytes(content)
+            shutil.copyfile(work / name, destination / name)
             bar.update()
     ids = ", ".join(f"{name} {file_id}" for name, (file_id, _) in _TUTORIAL.items())
     _write_notes(destination, f"Google Drive ({ids})", "Conversion: none; the files are as downloaded.")
 
 
-def _tutorial_rows(content: bytes, name: str) -> list[tuple[str, str]]:
+def _tutorial_rows(file: Path) -> list[tuple[str, str]]:
     try:
-        table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-        return [(row["text"], row["intent"]) for row in table]
-    except (UnicodeDecodeError, KeyError, csv.Error) as error:
+        reader = RowReader(file)
+        reader.require("text")
+        reader.require("intent", "label")
+        return [(row.values["text"], row.values["intent"]) for row in reader]
+    except DataError as error:
         raise DownloadError(
-            f"The tutorial's {name} should be a table with the columns text and intent, but it is not "
-            f"({type(error).__name__}: {error}): {_ADVICE}."
+            f"The tutorial's {file.name} should be a table with the columns text and intent, but it is not "
+            f"({error}): {_ADVICE}."
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from intent_bert.data.rows import half_character, is_missing, shown
+from intent_bert.data.cells import half_character, is_missing, shown
 from intent_bert.errors import DataError, SettingsError
 
 Label: TypeAlias = str | int | float | bool
@@ -37,14 +37,20 @@ def classes_of(labels: Iterable[Label]) -> list[Label]:
     """The distinct labels, sorted.
 
     Raises:
-        DataError: two labels differ in type only, such as 1 and "1".
+        DataError: two labels differ in type only, such as 1 and "1", or texts, numbers and booleans are mixed.
     """
     distinct: dict[str, Label] = {}
     for label in labels:
         known = distinct.setdefault(str(label), label)
         if type(known) is not type(label):
-            raise DataError(f"the labels {known!r} and {label!r} differ in type only: use one of them")
-    return sorted(distinct.values(), key=lambda label: (isinstance(label, str), label))
+            raise DataError(f"the labels {shown(known)} and {shown(label)} differ in type only: use one of them")
+    kinds: dict[type, Label] = {}
+    for label in distinct.values():
+        kinds.setdefault(float if type(label) is int else type(label), label)
+    if len(kinds) > 1:
+        mixed = " and ".join(shown(label) for label in kinds.values())
+        raise DataError(f"the labels {mixed} are of several types: write all labels as text, or all as numbers")
+    return sorted(distinct.values())
 
 
 def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:

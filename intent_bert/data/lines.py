@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from intent_bert.errors import DataError, DiskError, reason
 
-BLOCK = 1 << 17  # bytes that are read at a time
+BLOCK = 1 << 16  # bytes that are read at a time
 LONGEST_LINE = 1 << 26  # bytes
 
 _BAD_BYTE = re.compile("[\udc80-\udcff]")

@@ -9,8 +9,9 @@ import pandas as pd
 from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import DEFAULT_MAX_SEQ_LEN, INTENT, TEXT
 from intent_bert.data.batches import encode, pad
-from intent_bert.data.checks import check_tables
-from intent_bert.data.labels import Label, classes_of, label_ids
+from intent_bert.data.cells import shown
+from intent_bert.data.checks import NAMED, check_tables
+from intent_bert.data.labels import Label, classes_of, label_ids, plain_label
 from intent_bert.data.tables import Source, read_table
 from intent_bert.errors import DataError
 
@@ -24,16 +25,16 @@ class IntentDetectionData:
         tokenizer: a ``FullTokenizer``.
         classes: the intents in the order of the model's outputs; by default train's, sorted.
         max_seq_len: sentences longer than this many tokens ([CLS] and [SEP] included) are cut.
-        valid: a third table, or None.
+        validation: a third table, or None.
         text_column: the name of the column with the sentences.
         label_column: the name of the column with the intents.
         seed: shuffles the training rows, so that ``fit(validation_split=0.1)`` holds out rows of every intent.
             None leaves them as they are.
 
     Attributes:
-        train, test, valid: the checked tables, columns ``text`` and ``intent``; ``train`` in the order of ``train_x``.
-        train_x, test_x, valid_x: ids, int32 (sentences, max_seq_len), 0 where a sentence has ended.
-        train_y, test_y, valid_y: label numbers, int32 (sentences,); -1 for a label that is not in ``classes``.
+        train, test, validation: the checked tables, columns ``text`` and ``intent``, the rows in the order of the ids.
+        train_x, test_x, validation_x: ids, int32 (sentences, max_seq_len), 0 where a sentence has ended.
+        train_y, test_y, validation_y: label numbers, int32 (sentences,); -1 for a label that is not in ``classes``.
         max_seq_len: the length of the longest sentence, ``max_seq_len`` at most.
         classes, tokenizer: as given.
 
@@ -58,7 +59,7 @@ class IntentDetectionData:
         classes: Sequence[Label] | None = None,
         max_seq_len: int = DEFAULT_MAX_SEQ_LEN,
         *,
-        valid: Source | None = None,
+        validation: Source | None = None,
         text_column: str = TEXT,
         label_column: str = INTENT,
         seed: int | None = 0,
@@ -66,23 +67,24 @@ class IntentDetectionData:
         def read(source: Source | None) -> pd.DataFrame | None:
             return None if source is None else read_table(source, text_column, label_column)
 
-        table, self.test, self.valid = read_table(train, text_column, label_column), read(test), read(valid)
+        table, self.test, self.validation = read_table(train, text_column, label_column), read(test), read(validation)
         self.train = table if seed is None else table.iloc[np.random.default_rng(seed).permutation(len(table))]
         self.tokenizer = tokenizer
-        self.classes = classes_of(self.train[INTENT]) if classes is None else list(classes)
-        check_tables(self.train, self.valid, self.test)
+        self.classes = classes_of(self.train[INTENT]) if classes is None else [plain_label(label) for label in classes]
+        check_tables(self.train, self.validation, self.test)
         unknown = self.train[INTENT][label_ids(self.train[INTENT], self.classes) < 0]
         if len(unknown):
-            raise DataError(f"the training label {unknown.iloc[0]!r} is not among the classes {self.classes}")
+            known = ", ".join(shown(label) for label in self.classes[:NAMED]) + ", ..." * (len(self.classes) > NAMED)
+            raise DataError(f"the training label {shown(unknown.iloc[0])} is not among the classes [{known}]")
 
-        tables = [self.train, self.test, self.valid]
+        tables = [self.train, self.test, self.validation]
         texts = [text for part in tables if part is not None for text in part[TEXT]]
         ids = iter(encode(texts, tokenizer, max_seq_len))
         encoded = [None if part is None else [next(ids) for _ in range(len(part))] for part in tables]
         self.max_seq_len = max(len(sentence) for part in encoded if part is not None for sentence in part)
         self.train_x, self.train_y = self._arrays(self.train, encoded[0])
         self.test_x, self.test_y = self._arrays(self.test, encoded[1])
-        self.valid_x, self.valid_y = self._arrays(self.valid, encoded[2])
+        self.validation_x, self.validation_y = self._arrays(self.validation, encoded[2])
 
     def _arrays(self, table: pd.DataFrame | None, ids: list[np.ndarray] | None) -> tuple[Any, Any]:
         if table is None or ids is None:

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
+from intent_bert.data.cells import text_problem
 from intent_bert.data.labels import Label, label_problem, plain_label
-from intent_bert.data.rows import RowReader, require_column, text_problem
+from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
 
 Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Label]]
@@ -75,11 +76,13 @@ def _read_file(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     for column, flag in columns.items():
         reader.require(column, flag)
     reader.select(*columns)
-    numbers, cells = [], []
+    numbers: list[int] = []
+    cells: dict[str, list[Any]] = {column: [] for column in columns}
     for number, values in reader:
         numbers.append(number)
-        cells.append(tuple(values.values()))
-    return pd.DataFrame(cells, index=pd.Index(numbers, name="row"), columns=list(columns), dtype=object)
+        for column, value in values.items():
+            cells[column].append(value)
+    return pd.DataFrame(cells, index=pd.Index(numbers, name="row"), dtype=object)
 
 
 def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:
@@ -87,7 +90,7 @@ def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:
         problem = text_problem(text)
         if problem:
             raise DataError(f"{name}, row {row}, column {column!r}: {problem}")
-    return list(texts)
+    return [str(text) for text in texts]  # numpy's texts, too
 
 
 def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:

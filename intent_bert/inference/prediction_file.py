@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from intent_bert.config import TEXT
-from intent_bert.data.rows import Row, RowReader, shown_name
+from intent_bert.data.cells import shown_name
+from intent_bert.data.rows import Row, RowReader
 from intent_bert.errors import DataError, DiskError, SettingsError, nearest
 from intent_bert.files.atomic import disk_errors
 from intent_bert.files.lock import one_writer

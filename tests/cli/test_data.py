@@ -51,7 +51,7 @@ def test_split_in_two_tells_of_contradictions(capsys, tmp_path, monkeypatch):
     assert code == 0
     assert out.split() == ["train", "17", "rows", "parts/train.csv", "test", "4", "rows", "parts/test.csv"]
     assert err == "warning: t.csv: 1 text stands under more than one intent, such as '0' (row 2: x, row 22: y)\n"
-    assert (tmp_path / "parts" / "test.csv").read_text().startswith('"text","intent"\n')
+    assert (tmp_path / "parts" / "test.csv").read_text().startswith("text,intent\n")
 
 
 # --- the other commands ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.data.checks import check_tables
 from intent_bert.data.preprocessing import IntentDetectionData
 from intent_bert.data.splits import split_off, split_table
+from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, SettingsError
 
 
@@ -32,6 +33,41 @@ def table_of(*rows: tuple, source: str = "train.csv") -> pd.DataFrame:
 def test_one_class_only_is_an_error():
     with pytest.raises(DataError, match=r"^train\.csv has one intent only, 'x': expected at least two$"):
         check_tables(table_of(("a", "x"), ("b", "x")))
+
+
+def test_a_label_of_its_own_in_each_row_asks_for_the_right_column(tmp_path, caplog):
+    rows = [f"{number},sentence {number},{'ab'[number % 2]},{number % 5}" for number in range(40)]
+    path = write(tmp_path, "a.csv", "\n".join(["id,text,intent,week day", *rows]))
+    with pytest.raises(DataError) as caught:
+        check_tables(read_table(path, label_column="id"))
+    assert str(caught.value) == (
+        f"{path} has 40 intents in 40 rows; did you mean --label-column intent or --label-column week day? "
+        "Nothing can be learnt where each row has an intent of its own"
+    )
+    assert check_tables(read_table(path)) == []
+    alone = write(tmp_path, "b.csv", "\n".join(["id,text", *(f"{n},sentence {n}" for n in range(40))]))
+    expected = f"{alone} has 40 intents in 40 rows; did you mean another --label-column?"
+    assert check_tables(read_table(alone, label_column="id")) == [expected]  # a sentence an intent may be meant
+    assert caplog.messages == [expected]
+    few = write(tmp_path, "c.csv", "\n".join(["id,text", *(f"{n},sentence {n}" for n in range(19))]))
+    assert check_tables(read_table(few, label_column="id")) == []
+
+
+def test_very_many_labels_are_a_warning_or_an_error():
+    texts = [f"sentence {number}" for number in range(2000)]
+    question = "the given texts has 1,200 intents in 2,000 rows; did you mean another --label-column?"
+    assert check_tables(read_table((texts, [number % 1200 for number in range(2000)]))) == [question]
+    assert check_tables(read_table((texts, [number % 1000 for number in range(2000)]))) == []
+    with pytest.raises(DataError, match=r"2,000 intents in 2,000 rows; did you mean .*\? Nothing can be learnt"):
+        check_tables(read_table((texts, range(2000))))
+
+
+def test_sentences_stay_short_when_there_is_much_to_tell():
+    train = table_of(*[("a" * 1000, f"{number} {'x' * 200}") for number in range(50)])
+    test = table_of(*[("b", f"new {number}") for number in range(500)], source="test.csv")
+    contradiction, unknown = check_tables(train, test=test)[-2:]
+    assert contradiction.endswith("... and 40 more)") and len(contradiction) < 1500
+    assert unknown.endswith("new 9 (1) and 490 more")
 
 
 def test_one_text_under_two_intents_is_a_warning_with_rows_and_an_error_when_strict(caplog):
@@ -208,7 +244,7 @@ def test_the_tutorials_call_gives_its_attributes(tokenizer, small_table):
     assert {array.dtype for array in (data.train_x, data.train_y, data.test_x, data.test_y)} == {np.dtype("int32")}
     assert data.classes == classes == ["music", "weather", "table"]
     assert data.tokenizer is tokenizer
-    assert (data.valid, data.valid_x, data.valid_y) == (None, None, None)
+    assert (data.validation, data.validation_x, data.validation_y) == (None, None, None)
     for row, (text, intent) in enumerate(zip(data.train["text"], data.train["intent"], strict=True)):
         tokens = ["[CLS]", *tokenizer.tokenize(text), "[SEP]"]
         ids = tokenizer.convert_tokens_to_ids(tokens)
@@ -244,12 +280,12 @@ def test_a_path_own_columns_and_a_validation_table(tokenizer, tmp_path):
     path = write(tmp_path, "train.csv", "utterance,label\nplay music,music\nrain,weather\n")
     frame = pd.DataFrame({"utterance": ["play"], "label": ["music"]})
     data = IntentDetectionData(
-        path, frame, tokenizer, valid=frame, text_column="utterance", label_column="label", seed=None
+        path, frame, tokenizer, validation=frame, text_column="utterance", label_column="label", seed=None
     )
     assert data.train["intent"].tolist() == ["music", "weather"]
     assert data.classes == ["music", "weather"]
-    assert data.valid_x.tolist() == data.test_x.tolist()
-    assert data.valid_y.tolist() == [0]
+    assert data.validation_x.tolist() == data.test_x.tolist()
+    assert data.validation_y.tolist() == [0]
     with pytest.raises(DataError, match="has no column 'text'; it has: utterance, label"):
         IntentDetectionData(path, None, tokenizer)
 

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from intent_bert.config import TrainingConfig
+from intent_bert.data.datasets import load, read_tables
+from intent_bert.data.splits import split_table
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.errors import DataError, DiskError, SettingsError
 
 WITH_LINE_FEED = 'text,intent\n"play\na song",music\n"a ""quoted"" word, here",talk\n'
 
@@ -115,13 +118,21 @@ def test_without_a_label_column_only_texts_are_read(tmp_path):
         ("a.jsonl", "\n", "{} is empty: expected one JSON object a line"),
         ("a.csv", "text,intent\na,x\n  ,y\n", "{}, row 3, column 'text': the text is empty; fill it in or delete"),
         ("a.csv", "text,intent\na,x\n\nb, \n", "{}, row 4, column 'intent': the label is empty; fill it in or"),
-        ("a.csv", "text,intent\na,x\nb\n", "{}, row 3, column 'intent': the label is empty"),
+        ("a.csv", "text,intent\na,x\nb\n", "{}, row 3 has 1 field, the header has 2; fill in the missing ones"),
         ("a.csv", '"text",intent\n"a\nb",x\nc,\n', "{}, row 3, column 'intent': the label is empty"),
-        ("a.csv", "text,intent\nplay it, please,x\n", "{} is not a table: row 2 has 3 fields, the header has 2; quote"),
-        ("a.csv", 'text,intent\n"a\nb",x\nc,d,e\n', "{} is not a table: row 3 has 3 fields, the header has 2; quote"),
-        ("a.csv", 'text,intent\na,x\n"b,y\nc,z\n', "{} is not a table: the quote that opens in row 3 is never closed"),
+        ("a.csv", "text,intent\nplay it, please,x\n", "{}, row 2 has 3 fields, the header has 2; quote"),
+        ("a.csv", 'text,intent\n"a\nb",x\nc,d,e\n', "{}, row 3 has 3 fields, the header has 2; quote"),
+        (
+            "a.csv",
+            'text,intent\na,x\n"b,y\nc,z\n',
+            "{}, row 3: the quote that opens here is never closed; close",
+        ),
         ("a.csv", "text,text,intent\na,b,c\n", "{} has several columns 'text': give each a name of its own"),
-        ("a.csv", b"text,intent\na,x\nGr\xfc\xdfe,y\n", "{}, line 3: byte 0xFC is not UTF-8; save the file as UTF-8"),
+        (
+            "a.csv",
+            b"text,intent\na,x\nGr\xfc\xdfe,y\n",
+            "{}, row 3, column 'text': byte 0xFC is not UTF-8; save",
+        ),
         ("a.csv", "text,intent\n".encode("utf-16"), "{} is UTF-16; save the file as UTF-8"),
         ("a.csv", b"text;intent\nplay;Music\n", "{}: the columns are separated by ';', expected ','; save it so"),
         ("a.tsv", b"text,intent\nplay,Music\n", "{}: the columns are separated by ',', expected '\\t'; save it so"),
@@ -150,13 +161,16 @@ def test_a_bad_file_is_refused_with_file_row_and_advice(tmp_path, name, content,
 def test_a_file_that_is_not_there_a_folder_and_one_that_cannot_be_read(tmp_path, monkeypatch):
     assert message_of(tmp_path / "no.csv") == f"no such file: {tmp_path / 'no.csv'}"
     assert message_of(tmp_path).startswith(f"expected a file, but {tmp_path} is a folder")
+    assert message_of(tmp_path / f"{'a' * 300}.csv").endswith("(File name too long)")
     path = write(tmp_path, "a.csv", "text,intent\na,b\n")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert message_of(path) == f"can't read {path}: Permission denied"
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DiskError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"can't read {path}: Permission denied"
 
 
 def test_other_sources_are_refused():
@@ -170,3 +184,17 @@ def test_other_sources_are_refused():
     assert message_of(frame).startswith("the DataFrame, row two, column 'text': the text is empty")
     with pytest.raises(SettingsError, match="can't both be in the column 'text': name two"):
         read_table(frame, "text", "text")
+
+
+def test_a_path_is_taken_wherever_a_file_or_folder_is_named(tmp_path):
+    write(tmp_path, "train.csv", "text,intent\n" + "".join(f"{n},{'xy'[n % 2]}\n" for n in range(20)))
+    for place in (tmp_path, str(tmp_path)):
+        file = Path(place) / "train.csv" if isinstance(place, Path) else f"{place}/train.csv"
+        assert len(read_tables(TrainingConfig(train_file=file, test_file=file))["test"]) == 20
+        assert len(read_tables(TrainingConfig(data=place))["train"]) == len(load(place).train) == 20
+        assert [len(part) for part in split_table(file, (80, 20))] == [16, 4]
+
+
+def test_a_header_of_very_many_columns_is_cut_in_the_sentence(tmp_path):
+    path = write(tmp_path, "a.csv", ",".join(map(str, range(3000))) + "\n" + "," * 2998 + "x\n")
+    assert message_of(path).endswith("17, 18, 19 and 2980 more (name one with --text-column)")
