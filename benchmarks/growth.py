@@ -87,7 +87,7 @@ def rows_point(rows: int) -> dict[str, float]:
         }  # fmt: skip
         before = resident()
         started = time.perf_counter()
-        train(TrainingConfig.from_recipe("default", **settings), progress=False)
+        train(TrainingConfig.from_recipe("default", **settings), verbose=0)
         return {"seconds": time.perf_counter() - started, "mebibytes": resident() - before}
 
 
@@ -96,9 +96,10 @@ def step_point(sizes: dict[str, int]) -> dict[str, float]:
     import numpy as np
 
     from intent_bert import TrainingConfig, create_model
+    from intent_bert.bert.config import params_from_pretrained_ckpt
     from intent_bert.bert.micro_batches import micro_batched
     from intent_bert.machine import divide_the_cores, keep_freed_memory
-    from intent_bert.model.network import model_arguments
+    from intent_bert.model.network import logits_model
     from intent_bert.training.fit import compile_model
 
     keep_freed_memory()
@@ -106,9 +107,10 @@ def step_point(sizes: dict[str, int]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         checkpoint = Path(name) / "checkpoint"
         write_checkpoint(checkpoint, layers=sizes["layers"], width=384, heads=12)
-        config = TrainingConfig(precision="float32").suited_to(384, 10_000, sizes["classes"])
-        model = create_model(192, checkpoint, sizes["classes"], **model_arguments(config))
-    model = micro_batched(model, micro_batches)
+        encoder = params_from_pretrained_ckpt(checkpoint)
+        config = TrainingConfig(precision="float32").resolved(encoder, 10_000, sizes["classes"])
+        model = create_model(192, checkpoint, sizes["classes"])
+    model = micro_batched(logits_model(model), micro_batches)
     compile_model(model, config, 1_000)
     rng = np.random.default_rng(0)
     ids = rng.integers(1_000, 30_000, (BATCH, sizes["tokens"])).astype("int32")

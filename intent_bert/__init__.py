@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from intent_bert.model.network import create_model
     from intent_bert.model.saved import load_model
     from intent_bert.training.bucketed_batches import BucketedBatches
+    from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
 
 _HOMES = {
@@ -70,6 +71,7 @@ _HOMES = {
     "IntentDetectionData": "data.preprocessing",
     "IntentPredictor": "inference.predictor",
     "TrainingConfig": "config",
+    "adamw": "training.optimizer",
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
@@ -104,6 +106,7 @@ __all__ = [
     "TrainingConfig",
     "WordVectorTransformer",
     "__version__",
+    "adamw",
     "compare",
     "create_model",
     "evaluate_probabilities",

@@ -1,7 +1,6 @@
 """What this machine has, and how a training run uses it: threads, memory, number format.
 
-Called by ``train``, which has the process to itself, before TensorFlow's first operation; the figures in the comments
-are of all-MiniLM-L6-v2 on SNIPS and two cores.
+To be asked before TensorFlow's first operation, which fixes its threads. What each of these brings is in docs/speed.md.
 """
 
 import ctypes
@@ -10,16 +9,16 @@ import platform
 from pathlib import Path
 from typing import Any
 
-MOST_CORES = 4  # on more of them the parts of a batch are too small, and TensorFlow's own way is better
+MOST_CORES = 4  # on more of them the micro-batches are too small, and TensorFlow's own way is better
 _TOP_PAD, _KEPT_BYTES = -2, 64 << 20  # of mallopt
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def divide_the_cores() -> int:
-    """Set TensorFlow to one thread an operation where that pays, and say into how many parts to cut a batch.
+    """Set TensorFlow to one thread an operation where that pays, and say into how many micro-batches to cut a batch.
 
     TensorFlow splits each operation over all cores. The operations of a small BERT are short, and dividing each costs
-    more than it saves: it is better to cut the batch and to run its parts side by side (a step of 116 ms for 140).
+    more than it saves: it is better to cut the batch and to run the micro-batches side by side.
 
     Returns:
         The number of cores, on a machine of two to four without a GPU; 1, with TensorFlow's threads as they are, on

@@ -70,6 +70,7 @@ def test_exported_names_are_pinned():
         "TrainingConfig",
         "WordVectorTransformer",
         "__version__",
+        "adamw",
         "compare",
         "create_model",
         "evaluate_probabilities",

@@ -3,14 +3,13 @@
 from typing import Any
 
 import keras
+import pandas as pd
 from protocol import Request, clock_of, measure_answers, report, snips
 
-from intent_bert import FullTokenizer, IntentPredictor, TrainingConfig, create_model
-from intent_bert.bert.micro_batches import micro_batched
-from intent_bert.data.batches import encode
-from intent_bert.machine import divide_the_cores, keep_freed_memory
-from intent_bert.model.network import model_arguments, probability_function
-from intent_bert.training.fit import Sentences, evaluate, fine_tune
+from intent_bert import IntentPredictor, TrainingConfig
+from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.training.fit import evaluate, fit
+from intent_bert.training.prepare import prepare
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
 
@@ -26,30 +25,25 @@ class StepCallback(keras.callbacks.Callback):
 
 
 def train(request: Request) -> dict[str, Any]:
-    config = TrainingConfig(precision=PRECISIONS[request.variant], seed=request.seed)
-    if request.task == "speed":
-        config.epochs = 1
-    checkpoint = request.folder / "stock"
-    tokenizer = FullTokenizer(checkpoint / "vocab.txt")
-    tables = [
-        Sentences(each.texts, [each.classes[label] for label in each.labels], encode(each.texts, tokenizer, 192))
-        for each in snips(request)
-    ]
-    classes = snips(request)[0].classes
-    keep_freed_memory()
-    micro_batches = divide_the_cores()
-    keras.utils.set_random_seed(request.seed)
-    model = create_model(config.max_seq_len, checkpoint, classes, **model_arguments(config))
-    model = micro_batched(model, micro_batches)
-    predict = probability_function(model)
+    epochs = 1 if request.task == "speed" else None
+    config = TrainingConfig(
+        checkpoint=request.folder / "stock", precision=PRECISIONS[request.variant], seed=request.seed, epochs=epochs
+    )
+    prepared = prepare(config, dict(zip(("train", "test"), map(table_of, snips(request)), strict=True)))
+    engine, test = KerasEngine(prepared.model), prepared.splits["test"]
 
     def accuracy() -> float:
-        return evaluate(predict, tables[1], classes).accuracy
+        return evaluate(engine.outputs(test.ids), test, prepared.classes).accuracy
 
     clock = clock_of(request, config.batch_size)
     clock.start()
-    fine_tune(model, tables[0], None, classes, config, callbacks=[StepCallback(clock, accuracy)], progress=False)
+    fit(prepared, callbacks=[StepCallback(clock, accuracy)], verbose=0)
     return clock.result(accuracy)
+
+
+def table_of(sentences: Any) -> pd.DataFrame:
+    labels = [sentences.classes[label] for label in sentences.labels]
+    return pd.DataFrame({"text": sentences.texts, "intent": labels})
 
 
 def answer(request: Request) -> dict[str, Any]:

@@ -27,12 +27,14 @@ from intent_bert.bert import StockBertConfig, convert_checkpoint, fetch, map_sto
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, huggingface_name_of, stock_names, stock_shapes
 from intent_bert.bert.checkpoint import write_stock_weights as write_weights
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
+from intent_bert.config import DEFAULT_MAX_SEQ_LEN, Architecture
 from intent_bert.data.batches import encode
 from intent_bert.data.datasets import split_files
 from intent_bert.data.labels import classes_of
 from intent_bert.export.exports import export_model
 from intent_bert.files.atomic import atomic_folder
 from intent_bert.files.cache import data_folder
+from intent_bert.model.decision import Decision
 from intent_bert.model.network import build_model
 from intent_bert.model.saved import Artifact, load_artifact, save_artifact
 
@@ -93,22 +95,20 @@ def _trained(folder: Path) -> Artifact:
         output_dir=str(folder / "model"),
         validation_split=0.0,
     )
-    train(config, progress=False)
+    train(config, verbose=0)
     return load_artifact(folder / "model")
 
 
 def _random(folder: Path) -> Artifact:
-    params = map_stock_config_to_params(BASE)
+    encoder, architecture = map_stock_config_to_params(BASE), Architecture(max_seq_len=DEFAULT_MAX_SEQ_LEN)
     classes = classes_of(read_table(data_folder() / "snips" / "test.csv").intent)
     artifact = Artifact(
-        model=build_model(params, len(classes)),
+        model=build_model(encoder, len(classes), architecture),
         tokenizer=FullTokenizer(folder / "stock" / VOCAB_FILE, do_lower_case=True),
         classes=classes,
-        params=params,
-        max_seq_len=TrainingConfig().max_seq_len,
-        pooling="cls",
-        dropout=TrainingConfig().dropout,
-        head=TrainingConfig().head,
+        encoder=encoder,
+        architecture=architecture,
+        decision=Decision(),
         settings={},
     )
     save_artifact(artifact, folder / "model")
@@ -148,9 +148,9 @@ def _facts(artifact: Artifact) -> dict:
         name: [len(ids) for ids in encode(list(table.text), artifact.tokenizer, 512)] for name, table in tables.items()
     }
     shape = {
-        "layers": artifact.params.num_layers,
-        "hidden": artifact.params.hidden_size,
-        "intermediate": artifact.params.intermediate_size,
+        "layers": artifact.encoder.num_layers,
+        "hidden": artifact.encoder.hidden_size,
+        "intermediate": artifact.encoder.intermediate_size,
         "classes": len(artifact.classes),
     }
     return {"shape": shape, "tokens": tokens}

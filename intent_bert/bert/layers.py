@@ -71,6 +71,17 @@ class BertDropout(keras.layers.Dropout):
         return dropout(inputs, self.rate, self.seed_generator) if training and self.rate > 0 else inputs
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
+class BertLayerNorm(keras.layers.LayerNormalization):
+    """LayerNorm of a sum: (..., H) and a residual of the same shape, or spread to it -> float32 (..., H)."""
+
+    def call(self, x: Any, residual: Any) -> Any:
+        return add_and_normalise(x, residual, self.gamma, self.beta, self.epsilon)
+
+    def compute_output_shape(self, x_shape: Any, residual_shape: Any) -> Any:
+        return x_shape
+
+
 class BertPart(keras.layers.Layer):
     """A layer made from a BertConfig; it is rebuilt from nothing else. All but the products of BertDense is float32."""
 
@@ -85,13 +96,7 @@ class BertPart(keras.layers.Layer):
         return BertDense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
 
     def layer_norm(self) -> keras.layers.LayerNormalization:
-        return keras.layers.LayerNormalization(
-            epsilon=self.config.layer_norm_epsilon, dtype="float32", name="LayerNorm"
-        )
-
-    def add_and_normalise(self, x: Any, residual: Any) -> Any:
-        weights = self.normalise
-        return add_and_normalise(x, residual, weights.gamma, weights.beta, self.config.layer_norm_epsilon)
+        return BertLayerNorm(epsilon=self.config.layer_norm_epsilon, dtype="float32", name="LayerNorm")
 
     def dropout(self, rate: float) -> keras.layers.Dropout:
         return BertDropout(rate, dtype="float32")
@@ -117,7 +122,7 @@ class BertEmbeddings(BertPart):
         }
         initializer = keras.initializers.TruncatedNormal(stddev=c.initializer_range)
         for name, rows in tables.items():
-            setattr(self, name, self.add_weight((rows, c.hidden_size), initializer, name=name))
+            setattr(self, name, self.add_weight((rows, c.hidden_size), initializer, name=name, autocast=False))
         self.normalise.build((None, None, c.hidden_size))
 
     def call(self, input_ids: Any, token_type_ids: Any = None, training: bool | None = None) -> Any:
@@ -129,7 +134,7 @@ class BertEmbeddings(BertPart):
         size = (ops.shape(input_ids)[1], self.config.hidden_size)
         table = ops.convert_to_tensor(self.position_embeddings)
         positions = ops.slice(table, (0, 0), size)  # (T, H); refused by TensorFlow where T > 512
-        return self.drop(self.add_and_normalise(words, positions + segments), training=training)
+        return self.drop(self.normalise(words, positions + segments), training=training)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -202,7 +207,7 @@ class BertProjection(BertPart):
         x = self.drop(self.project(x, kernels=kernels), training=training)
         if self.adapter_down is not None:
             x = x + self.adapter_up(self.adapter_down(x, kernels=kernels), kernels=kernels)
-        return self.add_and_normalise(x, residual)
+        return self.normalise(x, residual)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -43,11 +43,11 @@ class MicroBatchedModel(keras.Model):
     def __init__(self, model: keras.Model, number: int) -> None:
         super().__init__(model.input, model.output, name=model.name)
         bert = model.get_layer("bert")
-        read = keras.Model(model.input, [bert.input, *model.inputs])
+        read = keras.Model(model.inputs, [bert.input, *model.inputs])
         head = keras.Model([*_in_list(bert.output), *model.inputs], model.output)
 
         def through(inputs: Any, training: bool | None, mask: Any) -> Any:
-            bert_input, *others = read(inputs)
+            bert_input, *others = read(inputs if isinstance(inputs, dict) else keras.tree.flatten(inputs))
             states = encode_in_micro_batches(bert, bert_input, number, mask, training)
             return head([*_in_list(states), *others], training=training)
 

@@ -89,6 +89,8 @@ def _count_intents(options: argparse.Namespace) -> None:
         named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
         tables = {name: table for name, table in named.items() if table is not None}
         try:
+            named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+            tables = {name: table for name, table in named.items() if table is not None}
             save_plot(intent_counts_plot(tables), options.plot)
         except OSError as error:
             raise DiskError(f"can't draw into {options.plot}: {reason(error)}") from None

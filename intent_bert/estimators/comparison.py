@@ -28,6 +28,7 @@ from intent_bert.estimators.comparison_result import Comparison
 from intent_bert.estimators.folds import ALL, Folds
 from intent_bert.estimators.outcomes import Outcome, Outcomes
 from intent_bert.files.lock import one_writer
+from intent_bert.machine import divide_the_cores
 
 logger = logging.getLogger("intent_bert")
 
@@ -47,6 +48,8 @@ def compare(config: CompareConfig) -> Comparison:
     """
     config.validate()
     methods = chosen(config.methods)
+    if any(method.family in ("frozen", "tuned") for method in methods):
+        divide_the_cores()  # before the first method starts TensorFlow, so that fine-tuning is as fast as in train
     folds = Folds.of(read_tables(config), config)
     sizes = [ALL if size is None else str(size) for size in config.sizes_asked()]
     _check(methods, folds, sizes, config)

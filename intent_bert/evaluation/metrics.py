@@ -135,7 +135,9 @@ def _mistakes(
     import pandas as pd
 
     rows = np.flatnonzero(predicted != expected)
-    second = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, 1]
+    rest = probabilities[rows]  # a copy, of which the likeliest intent of each row is taken out
+    rest[np.arange(len(rows)), rest.argmax(axis=1)] = -1
+    second = rest.argmax(axis=1)
     first, none = predicted[rows], predicted[rows] >= probabilities.shape[1]
     confidence = np.where(none, 0.0, probabilities[rows, np.where(none, 0, first)].astype("float64"))
     table = pd.DataFrame(

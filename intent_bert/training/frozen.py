@@ -132,7 +132,7 @@ def _upper_model(model: keras.Model, bert: BertModelLayer, kept: list[int]) -> k
     indexes = bert.config.out_layer_ndxs
     hidden = [outputs[index % bert.config.num_layers + 1] for index in ([-1] if indexes is None else indexes)]
     encoded = bert.output if isinstance(bert.output, list) else [bert.output]
-    head = keras.Model([*encoded, model.input], model.output)
+    head = keras.Model([*encoded, *model.inputs], model.output)
     return keras.Model([*lower, ids], head([*hidden, ids]))
 
 

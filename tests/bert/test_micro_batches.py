@@ -1,5 +1,6 @@
 """A model in micro-batches: the same numbers, gradients, weights and files as the model it is made from."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def test_both_models_hold_the_same_weights_and_write_the_same_files(
     ids = ids_of(5)
     np.testing.assert_allclose(as_numpy(cut(ids)), as_numpy(model(ids)), rtol=0, atol=1e-6)
     np.testing.assert_allclose(cut.predict(ids.astype("int64"), verbose=0), as_numpy(model(ids)), rtol=0, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras' about inputs of another structure
+        micro_batched(keras.Model(model.inputs, model.outputs), 2)(ids)
 
     cut.save_weights(tmp_path / "cut.weights.h5")
     before = as_numpy(model(ids))
@@ -105,6 +109,20 @@ def test_a_step_casts_each_kernel_once_and_traces_the_layers_once(
     step = tf.function(lambda ids: model(ids, training=True), input_signature=[tf.TensorSpec((None, None), tf.int32)])
     step(ids_of(5))
     assert len(casts) == len(calls) == len(set(map(id, casts))) == 4 * 6  # layers, dense layers in each
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_step_reads_no_whole_embedding_table_and_keeps_weights_in_float32(tiny_checkpoint: Path, policy: str) -> None:
+    """Outside of a mixed-precision layer Keras casts the weights of the layers in it, all 30,522 words among them."""
+    bert = load(tiny_checkpoint, dtype=policy)
+    whole = classifier(bert)
+    for model in (whole, micro_batched(whole, 2)):
+        step = tf.function(model, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+        operations = [node.op for node in step.get_concrete_function().graph.as_graph_def().node]
+        assert ("ResourceGather" in operations, "GatherV2" in operations) == (True, False)
+    embedded = as_numpy(bert.embeddings(ids_of(3)))
+    exact = as_numpy(load(tiny_checkpoint).embeddings(ids_of(3)))
+    np.testing.assert_array_equal(embedded, exact)
 
 
 def test_one_micro_batch_is_the_model_itself_and_a_saved_one_comes_back_plain(

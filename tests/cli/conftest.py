@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("commands")
+
 
 @pytest.fixture
 def place(tmp_path, quick_checkpoint, small_table, monkeypatch) -> Path:
