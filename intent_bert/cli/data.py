@@ -86,8 +86,6 @@ def _count_intents(options: argparse.Namespace) -> None:
     splits = datasets.load(options.name, options.text_column, options.label_column)
     print(datasets.intent_counts(splits).to_string())
     if options.plot:
-        named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-        tables = {name: table for name, table in named.items() if table is not None}
         try:
             named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
             tables = {name: table for name, table in named.items() if table is not None}
