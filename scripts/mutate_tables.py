@@ -26,8 +26,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from intent_bert import IntentPredictor, TrainingConfig
-from intent_bert.cli.command_line import main as intent_bert_main
-from intent_bert.cli.command_line import run_as_command
+from intent_bert.cli import main as intent_bert_main
+from intent_bert.cli.console import run_as_command
 from intent_bert.data.datasets import read_tables
 from intent_bert.data.labels import classes_of
 from intent_bert.data.rows import RowReader
@@ -279,7 +279,7 @@ def train_checks(file: Path, text_column: str, label_column: str) -> None:
     """What ``train`` does with its tables before the first step."""
     config = TrainingConfig(train_file=str(file), text_column=text_column, label_column=label_column)
     tables = with_validation(read_tables(config), config)
-    config.suited_to(384, len(tables["train"]), len(classes_of(tables["train"]["intent"])))
+    classes_of(tables["train"]["intent"])
 
 
 def outcome_of(command: Callable[[], int]) -> Outcome:
@@ -304,7 +304,7 @@ def outcomes_of(file: Path, model: str, work: Path, rng: random.Random) -> dict[
     ask = ["predict", model, "--engine", "onnx", "--input", str(file), "--text-column", text]
     skipping = [*ask, "--on-error", "skip", "--top-k", top_k, "--output", str(work / f"all.{suffix}")]
     commands: dict[str, Callable[[], int]] = {
-        "train": lambda: run_as_command(lambda: train_checks(file, text, label), tensorflow=False),
+        "train": lambda: run_as_command(lambda: train_checks(file, text, label)),
         "split": lambda: intent_bert_main(["split", str(file), str(work / "split"), *columns]),
         "evaluate": lambda: intent_bert_main(["evaluate", model, str(file), "--engine", "onnx", *columns]),
         "predict": lambda: intent_bert_main([*ask, "--output", str(work / "stopped.csv")]),

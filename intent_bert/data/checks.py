@@ -32,9 +32,9 @@ def check_tables(
 
     Raises:
         DataError: train has one intent only, or another one in each row though a likelier column is there or the
-            intents are very many; labels of several types; or ``strict`` and there is a warning.
+            intents are very many; or ``strict`` and there is a warning.
     """
-    classes = classes_in(train)
+    classes = classes_of(train[INTENT])
     if len(classes) < 2:
         raise DataError(f"{train.attrs.get('source')} has one intent only, {shown(classes[0])}: expected at least two")
     warnings = _too_many_labels(train, len(classes)) + _contradictions(train)
@@ -48,16 +48,22 @@ def check_tables(
     return warnings
 
 
-def classes_in(table: pd.DataFrame) -> list[Label]:
-    """The distinct labels of a table, sorted; what ``classes_of`` refuses is told with the table's name.
+def check_label_types(train: pd.DataFrame) -> None:
+    """Refuse a file whose labels are texts here and numbers or booleans there: that is hardly ever meant.
 
     Raises:
-        DataError: labels that can't stand beside each other.
+        DataError: labels of several types, with the first row of each.
     """
-    try:
-        return classes_of(table[INTENT])
-    except DataError as error:
-        raise DataError(f"{table.attrs.get('source')}: {error}") from None
+    first: dict[type, str] = {}
+    for row, label in train[INTENT].items():
+        kind = float if type(label) is int else type(label)
+        if kind not in first:
+            first[kind] = f"{shown(label)} in row {row}"
+    if len(first) > 1:
+        raise DataError(
+            f"{train.attrs.get('source')} has labels of several types, {' and '.join(first.values())}: "
+            "write all labels as text, or all as numbers"
+        )
 
 
 def _too_many_labels(train: pd.DataFrame, labels: int) -> list[str]:

@@ -124,7 +124,7 @@ def load(name_or_folder: str | Path, text_column: str = "text", label_column: st
 
 def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
     """The checked tables of a run: train, and validation and test where there are any."""
-    from intent_bert.data.checks import check_tables
+    from intent_bert.data.checks import check_label_types, check_tables
     from intent_bert.data.tables import read_table
 
     columns = (config.text_column, config.label_column)
@@ -140,6 +140,7 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
         if file is not None:
             tables[name] = read_table(file, *columns)
     assert tables["train"] is not None
+    check_label_types(tables["train"])
     check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
     return {name: table for name, table in tables.items() if table is not None}
 
@@ -152,11 +153,13 @@ def intent_counts(splits: Splits) -> "DataFrame":
     """
     import pandas as pd
 
-    from intent_bert.data.checks import classes_in
+    from intent_bert.data.checks import check_label_types
+    from intent_bert.data.labels import classes_of
 
+    check_label_types(splits.train)
     named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     labels = {name: table[INTENT].astype(str) for name, table in named.items() if table is not None}
-    known = [str(label) for label in classes_in(splits.train)]
+    known = [str(label) for label in classes_of(splits.train[INTENT])]
     unknown = {label for column in labels.values() for label in column} - set(known)
     counts = {name: column.value_counts() for name, column in labels.items()}
     return pd.DataFrame(counts, index=[*known, *sorted(unknown)]).fillna(0).astype(int)

@@ -34,23 +34,17 @@ def label_problem(label: Any) -> str | None:
 
 
 def classes_of(labels: Iterable[Label]) -> list[Label]:
-    """The distinct labels, sorted.
+    """The distinct labels, sorted, numbers before texts.
 
     Raises:
-        DataError: two labels differ in type only, such as 1 and "1", or texts, numbers and booleans are mixed.
+        DataError: two labels differ in type only, such as 1 and "1".
     """
     distinct: dict[str, Label] = {}
     for label in labels:
         known = distinct.setdefault(str(label), label)
         if type(known) is not type(label):
             raise DataError(f"the labels {shown(known)} and {shown(label)} differ in type only: use one of them")
-    kinds: dict[type, Label] = {}
-    for label in distinct.values():
-        kinds.setdefault(float if type(label) is int else type(label), label)
-    if len(kinds) > 1:
-        mixed = " and ".join(shown(label) for label in kinds.values())
-        raise DataError(f"the labels {mixed} are of several types: write all labels as text, or all as numbers")
-    return sorted(distinct.values())
+    return sorted(distinct.values(), key=lambda label: (isinstance(label, str), label))
 
 
 def label_ids(labels: Iterable[Label], classes: Sequence[Label]) -> np.ndarray:

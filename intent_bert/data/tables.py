@@ -55,7 +55,9 @@ def read_table(source: Source, text_column: str = TEXT, label_column: str | None
         raise DataError(f"{name} is empty: expected at least one row under the header")
     table[TEXT] = _check_sentences(table[TEXT], name, text_column)
     if label_column:
-        table[INTENT] = _check_labels(table[INTENT], name, label_column)
+        labels = _check_labels(table[INTENT], name, label_column)
+        mixed = len(set(map(type, labels))) > 1  # where pandas would make 1 beside 2.5 into 1.0
+        table[INTENT] = pd.Series(labels, table.index, dtype=object) if mixed else labels
     table.attrs["source"] = name
     return table
 

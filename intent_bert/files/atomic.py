@@ -63,8 +63,8 @@ def check_writable(place: Path) -> None:
     Raises:
         DiskError: it can't.
     """
-    existing = next(parent for parent in place.absolute().parents if parent.exists())
     with disk_errors(place):
+        existing = next(parent for parent in place.absolute().parents if parent.exists())
         probe = _sibling(existing / place.name, "partial")
         probe.mkdir()
         probe.rmdir()

@@ -40,9 +40,10 @@ def one_writer(place: str | PathLike) -> Iterator[None]:
     """
     target = Path(place).resolve()
     path = target.with_name(f".{target.name}.lock")
-    missing = [parent for parent in target.parents if not parent.exists()]
+    missing: list[Path] = []
     try:
         with disk_errors(target):
+            missing += (parent for parent in target.parents if not parent.exists())
             target.parent.mkdir(parents=True, exist_ok=True)
             handle = _take(path, target)
         try:

@@ -111,8 +111,9 @@ def _place_for(output: str | PathLike) -> Path:
     place = Path(output).resolve()
     if place.suffix.lower() not in OUTPUT_FORMATS:
         raise SettingsError(f"can't tell how to write {output}: expected one of {', '.join(OUTPUT_FORMATS)}")
-    if not place.parent.is_dir():
-        raise SettingsError(f"can't write {output}: there is no folder {place.parent}")
+    with disk_errors(place):
+        if not place.parent.is_dir():
+            raise SettingsError(f"can't write {output}: there is no folder {place.parent}")
     return place
 
 

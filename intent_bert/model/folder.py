@@ -29,7 +29,7 @@ from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
 from intent_bert.config import Architecture
 from intent_bert.errors import DiskError, IntentBertError, ModelFolderError, SettingsError, nearest, reason
-from intent_bert.files.atomic import atomic_folder, check_writable, link_tree
+from intent_bert.files.atomic import atomic_folder, check_writable, disk_errors, link_tree
 from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
 
@@ -256,14 +256,11 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0, log_dir: 
         DiskError: it can't be written, or is short of space.
         SettingsError: the logs would stand in the model's way.
     """
-    target = _possible_place(folder)
+    target = Path(folder).resolve()
     logs = _entry_of(log_dir, target) if log_dir is not None else None
-    if target.is_dir() and not (is_model_folder(target) or (target / UNFINISHED).is_dir()):
-        others = sorted({entry.name for entry in target.iterdir()} - {LOG_FOLDER, logs, *_OF_FILE_MANAGERS})
-        if others:
-            raise ModelFolderError(
-                f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
-            )
+    with disk_errors(target):
+        _refuse_impossible(target)
+        _refuse_other_things(target, logs)
     check_writable(target)
     free = shutil.disk_usage(next(parent for parent in target.parents if parent.exists())).free
     if free < needed_bytes:
@@ -274,13 +271,21 @@ def check_output_folder(folder: str | PathLike, needed_bytes: int = 0, log_dir: 
     return target
 
 
-def _possible_place(folder: str | PathLike) -> Path:
-    target = Path(folder).resolve()
+def _refuse_impossible(target: Path) -> None:
     if target.exists() and not target.is_dir():
         raise ModelFolderError(f"can't write the model to {target}: it is a file; name a folder")
     if target.is_mount():
         raise ModelFolderError(f"can't write the model to {target}: a disk is mounted there; name a folder inside it")
-    return target
+
+
+def _refuse_other_things(target: Path, logs: str | None) -> None:
+    if not target.is_dir() or is_model_folder(target) or (target / UNFINISHED).is_dir():
+        return
+    others = sorted({entry.name for entry in target.iterdir()} - {LOG_FOLDER, logs, *_OF_FILE_MANAGERS})
+    if others:
+        raise ModelFolderError(
+            f"won't write the model to {target}: it holds other things ({', '.join(others[:3])}); name a new folder"
+        )
 
 
 def _entry_of(log_dir: str | PathLike, target: Path) -> str | None:
@@ -313,7 +318,8 @@ def replacement(folder: str | PathLike, *, checked: bool = False) -> Iterator[Pa
         with one_writer(check_output_folder(folder)), replacement(folder, checked=True) as work:
             yield work
         return
-    target = _possible_place(folder)
+    target = Path(folder).resolve()
+    _refuse_impossible(target)
     if target.is_dir() and not is_model_folder(target):
         in_the_way = sorted(entry.name for entry in target.iterdir() if not _is_foreign(entry.name))
         if in_the_way:

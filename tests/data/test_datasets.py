@@ -13,8 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from intent_bert.config import TrainingConfig
 from intent_bert.data import datasets
-from intent_bert.data.datasets import SNIPS_INTENTS, KnownDataset, Splits, download, known, load, split_files
+from intent_bert.data.datasets import (
+    SNIPS_INTENTS,
+    KnownDataset,
+    Splits,
+    download,
+    known,
+    load,
+    read_tables,
+    split_files,
+)
 from intent_bert.errors import DataError, DownloadError, SettingsError
 from intent_bert.files import downloads
 
@@ -414,9 +424,13 @@ def test_intents_are_counted_in_their_order_whatever_their_type(tmp_path):
 def test_labels_of_several_types_are_no_data_set(tmp_path):
     rows = ['{"text": "a", "intent": 1}', '{"text": "b", "intent": "a"}', '{"text": "c", "intent": true}']
     (tmp_path / "train.jsonl").write_text("\n".join(rows))
-    with pytest.raises(DataError) as caught:
-        datasets.intent_counts(load(str(tmp_path)))
-    assert str(caught.value) == (
-        f"{tmp_path}/train.jsonl: the labels 1 and 'a' and True are of several types: write all labels as text, or all "
-        "as numbers"
+    told = (
+        f"{tmp_path}/train.jsonl has labels of several types, 1 in row 1 and 'a' in row 2 and True in row 3: "
+        "write all labels as text, or all as numbers"
     )
+    for use in (lambda: datasets.intent_counts(load(tmp_path)), lambda: read_tables(TrainingConfig(data=tmp_path))):
+        with pytest.raises(DataError) as caught:
+            use()
+        assert str(caught.value) == told
+    (tmp_path / "train.jsonl").write_text('{"text": "a", "intent": 1}\n{"text": "b", "intent": 2.5}')
+    assert datasets.intent_counts(load(tmp_path)).index.tolist() == ["1", "2.5"]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from kills import killed_at_each_step
 from intent_bert.errors import DiskError
 from intent_bert.files import atomic
 from intent_bert.files.atomic import atomic_file, atomic_folder, check_writable, exchange, is_full, remove_leftovers
+from intent_bert.files.lock import one_writer
+from intent_bert.model.folder import check_output_folder
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -227,6 +230,27 @@ def test_a_file_in_the_place_of_a_folder_stays(tmp_path: Path) -> None:
         with pytest.raises(DiskError, match=r"can't write .*name: "), atomic_folder(tmp_path / "name", replace=replace):
             pass
     assert contents(tmp_path) == {"name": "mine"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become a plain user")
+def test_a_plain_user_is_told_of_places_that_he_may_not_write_or_see() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "hidden").mkdir(mode=0o700)
+        (place / "theirs").mkdir()
+        os.seteuid(65534)
+        try:
+            for asked in (place / "new", place / "theirs" / "new", place / "hidden" / "deep" / "new"):
+                told = f"^can't write {asked}: Permission denied; nothing was changed: free some space"
+                with pytest.raises(DiskError, match=told):
+                    check_writable(asked)
+                with pytest.raises(DiskError, match=told), one_writer(asked):
+                    pytest.fail("the block began")
+                with pytest.raises(DiskError, match=told):
+                    check_output_folder(asked)
+        finally:
+            os.seteuid(0)
 
 
 def test_checking_a_place_leaves_nothing_behind(tmp_path: Path) -> None:

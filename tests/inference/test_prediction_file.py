@@ -4,6 +4,8 @@ import csv
 import datetime
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,29 @@ def test_the_fingerprint_tells_models_apart(trained, tmp_path):
     fingerprint = IntentPredictor.load(trained.folder).fingerprint
     assert fingerprint == IntentPredictor.load(trained.folder, engine="keras").fingerprint
     assert fingerprint == json.loads((trained.folder / "config.json").read_text())["sha256"]["config.json"]
+
+
+LIGHT = """
+import json, sys
+from intent_bert.data.rows import RowReader
+from intent_bert.inference.prediction_file import predict_file
+from intent_bert.inference.predictor import Answer
+
+class Parrot:
+    engine, fingerprint, classes = "parrot", "", ("a", "b")
+    def predict(self, texts, top_k): return [[Answer("a", 1.0)] for _ in texts]
+
+predict_file(Parrot(), RowReader(sys.argv[1]), sys.argv[2], progress=False)
+print(json.dumps([name for name in ("tensorflow", "keras", "pandas", "pyarrow", "sklearn") if name in sys.modules]))
+"""
+
+
+def test_a_text_file_needs_neither_keras_nor_pandas_nor_pyarrow(tmp_path):
+    source = table_in(tmp_path / "in.csv", ["a"])
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, source, tmp_path / "out.jsonl"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):

@@ -237,6 +237,15 @@ def test_swapping_works_without_the_linux_call_too(saved, monkeypatch):
     assert [entry.name for entry in saved.parent.iterdir()] == ["model"]
 
 
+def test_a_symlink_as_output_folder_stays_one(saved, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(saved)
+    with replacement(link) as work:
+        fill(work, ["x", "y"])
+    assert link.is_symlink() and ModelFolder(link).classes == ModelFolder(saved).classes == ["x", "y"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link", "model"]
+
+
 def test_other_things_are_never_overwritten(tmp_path):
     (tmp_path / "file").write_text("mine")
     folder = tmp_path / "folder"
