@@ -24,6 +24,7 @@ except ImportError:  # Windows
 
 logger = logging.getLogger("intent_bert")
 
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _HELD = (errno.EACCES, errno.EAGAIN)
 _UNKNOWN_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -62,7 +63,7 @@ def one_writer(place: str | PathLike) -> Iterator[None]:
 def _take(path: Path, target: Path) -> int:
     """Open and lock the file; gives its handle."""
     while True:
-        handle = _open(path)
+        handle = _open(path, target)
         try:
             _lock(handle, target)
             if os.fstat(handle).st_nlink:  # else its former owner has just removed it: make a new one
@@ -76,13 +77,15 @@ def _take(path: Path, target: Path) -> int:
         os.close(handle)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, target: Path) -> int:
+    """The file; where none can be made (a folder under a parent that is not ours), the place itself."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        if not path.exists():
+    except OSError as error:
+        existing = next((each for each in (path, target) if each.exists()), None)
+        if error.errno not in _NOT_OURS or existing is None:
             raise
-        return os.open(path, os.O_RDONLY)  # another user's can be locked all the same
+        return os.open(existing, os.O_RDONLY)
 
 
 def _lock(handle: int, target: Path) -> None:
@@ -96,5 +99,12 @@ def _lock(handle: int, target: Path) -> None:
             return
         if error.errno not in _HELD:
             raise
-        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        raise DiskError(f"{holder} is writing to {target}: wait until it ends, or name another place") from None
+        raise DiskError(
+            f"{_holder(handle)} is writing to {target}: wait until it ends, or name another place"
+        ) from None
+
+
+def _holder(handle: int) -> str:
+    with contextlib.suppress(OSError):  # a folder can't be read
+        return os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
+    return "another process"

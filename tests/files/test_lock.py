@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     ):
         pytest.fail("the block began")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a plain user")
+def test_a_folder_of_ours_under_a_parent_that_is_not_is_locked_itself() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name, "ours")
+        folder.mkdir()
+        Path(name).chmod(0o755)
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            with one_writer(folder):
+                with pytest.raises(DiskError, match=f"^another process is writing to {folder}: "), one_writer(folder):
+                    pytest.fail("the block began")
+                assert list(folder.iterdir()) == []
+        finally:
+            os.seteuid(0)
 
 
 def test_a_disk_without_locks_is_told_of_and_used(
