@@ -60,7 +60,7 @@ def predict_file(
     columns: Sequence[str] | None = None,
     top_k: int = 1,
     resume: bool = False,
-    progress: bool = True,
+    verbose: int = 1,
 ) -> int:
     """Predict every sentence of a file into another: .csv, .tsv, .jsonl (as ``predict --json`` writes it) or .parquet.
 
@@ -74,7 +74,7 @@ def predict_file(
         columns: those of the input's other columns that are kept; all by default.
         top_k: how many intents are named for each sentence.
         resume: go on where a run with the same output, model, engine, columns and ``top_k`` has stopped.
-        progress: a bar on stderr.
+        verbose: 1 shows a bar on stderr.
 
     Returns:
         How many sentences the output holds.
@@ -99,7 +99,7 @@ def predict_file(
         done = run.open(resume)
         try:
             if not done.whole:
-                _predict(predictor, rows, layout, run, done, progress)
+                _predict(predictor, rows, layout, run, done, verbose)
         except BaseException:
             run.leave(done)
             raise
@@ -118,7 +118,7 @@ def _place_for(output: str | PathLike) -> Path:
 
 
 def _predict(
-    predictor: IntentPredictor, rows: RowReader, layout: "_Layout", run: "_UnfinishedRun", done: "_Done", progress: bool
+    predictor: IntentPredictor, rows: RowReader, layout: "_Layout", run: "_UnfinishedRun", done: "_Done", verbose: int
 ) -> None:
     from intent_bert.files.progress import progress_bar  # a single text on the command line does without
 
@@ -133,7 +133,7 @@ def _predict(
     if done.rows:
         logger.info("going on behind %s predictions", f"{done.rows:,}")
     with run.writer(done) as stream, progress_bar(
-        rows.size, f"predicting {rows.path.name}" if progress else None, "B", unit_scale=True, initial=rows.position
+        rows.size, f"predicting {rows.path.name}" if verbose else None, "B", unit_scale=True, initial=rows.position
     ) as bar:  # fmt: skip
         while True:
             chunk, problem = _chunk(source)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from intent_bert.errors import SettingsError
+from intent_bert.errors import DiskError, reason
 from intent_bert.evaluation.confusion_plot import confusion_plot
 from intent_bert.evaluation.drawing import png_bytes
 from intent_bert.evaluation.markdown import as_text
@@ -111,7 +111,7 @@ def _new_folder(log_dir: Path) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise SettingsError(f"can't write the TensorBoard logs to {log_dir}: {error.strerror}") from None
+            raise DiskError(f"can't write the TensorBoard logs to {log_dir}: {reason(error)}") from None
         return folder
     raise FileExistsError(f"{log_dir} holds a thousand runs of {stamp}")
 

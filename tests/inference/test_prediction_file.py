@@ -59,7 +59,7 @@ def table_in(path: Path, texts: list[str], column: str = "text") -> Path:
 
 
 def run(source: Path, output: Path, predictor: Any = None, **settings: Any) -> int:
-    return predict_file(predictor or Parrot(), RowReader(source), output, progress=False, **settings)
+    return predict_file(predictor or Parrot(), RowReader(source), output, verbose=0, **settings)
 
 
 def rows_in(path: Path) -> list[dict[str, Any]]:
@@ -383,7 +383,7 @@ class Parrot:
     engine, fingerprint, classes = "parrot", "", ("a", "b")
     def predict(self, texts, top_k): return [[Answer("a", 1.0)] for _ in texts]
 
-predict_file(Parrot(), RowReader(sys.argv[1]), sys.argv[2], progress=False)
+predict_file(Parrot(), RowReader(sys.argv[1]), sys.argv[2], verbose=0)
 print(json.dumps([name for name in ("tensorflow", "keras", "pandas", "pyarrow", "sklearn") if name in sys.modules]))
 """
 

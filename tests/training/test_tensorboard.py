@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from intent_bert.config import TrainingConfig
-from intent_bert.errors import SettingsError
+from intent_bert.errors import DiskError
 from intent_bert.training.tensorboard import HPARAMS, TensorBoardLogs
 
 
@@ -84,6 +84,6 @@ def test_two_runs_have_two_folders(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(DiskError) as caught:
         TensorBoardLogs(tmp_path / "file" / "logs", asdict(TrainingConfig()))
     assert str(caught.value) == f"can't write the TensorBoard logs to {tmp_path}/file/logs: Not a directory"
