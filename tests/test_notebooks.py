@@ -34,7 +34,7 @@ def number_after(words: str, printed: str) -> float:
 
 def accuracies(printed: str) -> dict[str, float]:
     """The first table of ``compare``: method -> accuracy."""
-    rows = re.findall(r"^ *([a-z0-9-]+) +([0-9.]+)% +[0-9.]+% - ", printed, re.MULTILINE)
+    rows = re.findall(r"^ *([a-z0-9-]+)(?: +[a-z].*?)? +([0-9.]+)% +[0-9.]+% - ", printed, re.MULTILINE)
     return {method: float(percent) / 100 for method, percent in reversed(rows)}
 
 
@@ -59,7 +59,7 @@ def check_bert_features_with_scikit_learn(printed: str, full: bool) -> None:
     assert number_after("\nboth", printed) > number_after("\nwords", printed)
     assert "chosen: {'bert__pooling': " in printed
     assert re.search(r"Play our song now\n    PlayMusic \(0\.\d{3}\), then", printed)
-    assert "Play our song now\n  answer: PlayMusic" in printed
+    assert "Play our song now\n  prediction: PlayMusic" in printed
 
 
 def check_which_classifier(printed: str, full: bool) -> None:

@@ -247,7 +247,7 @@ def test_a_model_that_no_graph_can_hold_is_saved_without_one(quick_artifact, tmp
         tmp_path / "model",
         write_exports=lambda work: export_with_the_run(quick_artifact, work, TEXTS, "five"),
     )
-    assert caplog.messages[0].startswith("no model.onnx (model.onnx was not kept, for it answers otherwise than")
+    assert caplog.messages[0].startswith("no model.onnx (model.onnx was not kept, for it predicts otherwise than")
     assert not list(folder.glob("model.onnx*"))
     assert IntentPredictor.load(folder).engine == "keras"
     shutil.rmtree(folder)
