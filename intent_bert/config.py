@@ -1,5 +1,6 @@
 """The settings of a training run: each with its one default, and the recipes that change several at once."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -299,8 +300,13 @@ class CompareConfig(DataSettings):
 
 
 def check_class_weight(class_weight: str | Mapping[Any, float] | None) -> None:
+    """Raise SettingsError for weights that can't be meant, whatever the labels are."""
     if isinstance(class_weight, str) and class_weight not in CLASS_WEIGHTS:
         raise SettingsError(f"class_weight must be 'balanced', None or a weight for each label, not {class_weight!r}")
+    for label, weight in class_weight.items() if isinstance(class_weight, Mapping) else ():
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not (is_number and 0 < weight < math.inf):
+            raise SettingsError(f"class_weight must be a number above 0, not {weight!r} for {label!r}")
 
 
 def trained_layers(train_layers: str | int) -> int | None:

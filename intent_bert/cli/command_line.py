@@ -10,13 +10,21 @@ from collections.abc import Sequence
 from intent_bert.cli import data, export, scoring, training
 from intent_bert.cli.arguments import Parser
 from intent_bert.cli.console import run_as_command
+from intent_bert.errors import SettingsError
 from intent_bert.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     options = build_parser().parse_args(arguments)
-    return run_as_command(lambda: options.run(options))
+    return run_as_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    empty = next((name for name, value in vars(options).items() if value == "" and name != "columns"), None)
+    if empty is not None:  # an unset variable of a script: it must not pass as an option that was not given
+        raise SettingsError(f"{empty.replace('_', '-')} is empty: expected a value")
+    options.run(options)
 
 
 def build_parser() -> argparse.ArgumentParser:

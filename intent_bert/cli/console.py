@@ -17,6 +17,7 @@ logger = logging.getLogger("intent_bert")
 
 def run_as_command(run: Callable[[], None]) -> int:
     """Run a function as a command: messages on stderr, a user's mistake in one sentence, the exit code returned."""
+    _open_closed_streams()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     logger.addHandler(handler)
@@ -43,6 +44,18 @@ def run_as_command(run: Callable[[], None]) -> int:
         logger.removeHandler(handler)
         logger.propagate = True
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Give the standard streams that the caller has closed (``2>&-``) to nowhere, before a file takes their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _give_up_stdout() -> None:

@@ -106,6 +106,8 @@ def run_predict(options: argparse.Namespace) -> None:
     for flag, given in (("--columns", options.columns is not None), ("--resume", options.resume)):
         if given and not options.output:
             raise SettingsError(f"{flag} is for --output FILE: give that too")
+    if options.json and options.output and Path(options.output).suffix.lower() != ".jsonl":
+        raise SettingsError(f"--json is for stdout: name an --output that ends in .jsonl, not {options.output}")
     if options.input:
         _predict_file(options)
     else:

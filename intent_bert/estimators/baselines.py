@@ -17,7 +17,7 @@ Nothing is tuned here: each classifier has scikit-learn's own settings, fine-tun
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,22 +62,30 @@ def _majority(_: CompareConfig) -> Any:
     return DummyClassifier(strategy="most_frequent")
 
 
+def _class_weight(config: CompareConfig) -> Any:
+    """The weights as scikit-learn looks for them: under the number where a label's text is a whole number."""
+    if not isinstance(config.class_weight, Mapping):
+        return config.class_weight
+    numbers = {int(label): weight for label, weight in config.class_weight.items() if re.fullmatch("-?[0-9]+", label)}
+    return {**config.class_weight, **numbers}
+
+
 def _logreg(config: CompareConfig) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(max_iter=1000, class_weight=config.class_weight)
+    return LogisticRegression(max_iter=1000, class_weight=_class_weight(config))
 
 
 def _svm(config: CompareConfig) -> Any:
     from sklearn.svm import LinearSVC
 
-    return LinearSVC(class_weight=config.class_weight, random_state=config.seed)
+    return LinearSVC(class_weight=_class_weight(config), random_state=config.seed)
 
 
 def _rbf(config: CompareConfig) -> Any:
     from sklearn.svm import SVC
 
-    return SVC(class_weight=config.class_weight)
+    return SVC(class_weight=_class_weight(config))
 
 
 def _tfidf() -> Any:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from intent_bert.config import TrainingConfig
 from intent_bert.data.checks import check_tables
 from intent_bert.data.splits import with_validation
-from intent_bert.data.tables import read_table
+from intent_bert.data.tables import check_texts, read_table
 from intent_bert.errors import DataError
 from intent_bert.export.exports import export_with_the_run, sentences_for
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
@@ -98,7 +98,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         if y is None:
             raise DataError("expected a label for each text, got None: fit(texts, labels)")
         config = TrainingConfig.of(**{name: getattr(self, name) for name in self._settings()})
-        table = read_table((_texts(X), list(y)))
+        table = read_table((check_texts(X), list(y)))
         check_tables(table)
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
@@ -135,7 +135,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def _predictions(self, X: Any) -> Predictions:
         check_is_fitted(self)
-        texts = _texts(X)
+        texts = check_texts(X)
         parts = [self._predictor.predictions(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK)]
         parts = parts or [self._predictor.predictions([])]
         return Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -191,11 +191,3 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)
                 self._set(load_artifact(folder))
-
-
-def _texts(X: Any) -> list[str]:
-    if isinstance(X, str):
-        raise DataError("expected a list of texts, got a single string: put it in a list")
-    if getattr(X, "ndim", 1) != 1:
-        raise DataError(f"expected a list or one column of texts, got a table of shape {X.shape}: pass X['text']")
-    return list(X)

@@ -23,6 +23,7 @@ import numpy as np
 
 from intent_bert.config import INTENT, TEXT, CompareConfig
 from intent_bert.data.datasets import read_tables
+from intent_bert.data.labels import class_weights
 from intent_bert.estimators.baselines import Method, bert_features, chosen
 from intent_bert.estimators.comparison_result import Comparison
 from intent_bert.estimators.folds import ALL, Folds
@@ -53,6 +54,8 @@ def compare(config: CompareConfig) -> Comparison:
     folds = Folds.of(read_tables(config), config)
     sizes = [ALL if size is None else str(size) for size in config.sizes_asked()]
     _check(methods, folds, sizes, config)
+    intents = sorted({str(label) for train, _ in folds.pairs for label in train[INTENT]})
+    class_weights([], intents, config.class_weight)  # told before anything runs
     with one_writer(config.output_dir):
         outcomes = _outcomes(methods, folds, sizes, config)
         result = Comparison.of(outcomes, folds, Path(config.output_dir))

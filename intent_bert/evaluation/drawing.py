@@ -2,7 +2,10 @@
 
 from io import BytesIO
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from intent_bert.errors import SettingsError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +28,13 @@ def label_text(label: Any, longest: int = LONGEST_LABEL) -> str:
 
 
 def save_plot(figure: "Figure", path: str | PathLike) -> None:
-    """Write a plot; the name's ending says in which format."""
+    """Write a plot; the name's ending says in which format.
+
+    Raises:
+        SettingsError: the name has no ending.
+    """
+    if not Path(path).suffix:  # matplotlib would draw into another file, with .png behind the name
+        raise SettingsError(f"expected a name that ends in .png, .pdf or .svg, not {Path(path).name!r}")
     figure.savefig(path)
 
 

@@ -266,7 +266,15 @@ def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
     named = _named_outputs(model)
     _keras_export(named, path, "litert")
     interpreter = _litert_interpreter(path)
-    return _outputs_of(named, lambda rows: interpreter.get_signature_runner()(input_ids=rows))
+
+    def run(rows: np.ndarray) -> dict[str, Any]:
+        try:
+            return dict(interpreter.get_signature_runner()(input_ids=rows))
+        except RuntimeError as error:  # operations that LiteRT does not have, as those of a recurrent head
+            first = reason(error).split(". ")[0]
+            raise SettingsError(f"LiteRT can't run this model: {first}; export it to onnx or savedmodel") from error
+
+    return _outputs_of(named, run)
 
 
 def _named_outputs(model: keras.Model) -> keras.Model:

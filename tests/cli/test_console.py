@@ -91,3 +91,19 @@ def test_tensorflow_is_imported_without_a_word_and_its_failure_shows_all(tmp_pat
     assert done.returncode == 1
     assert done.stderr.startswith("no such library\nTraceback")
     assert done.stderr.endswith("ImportError: broken\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_the_caller_has_closed_is_nowhere(closed, tmp_path):
+    script = (
+        RUN
+        + "work = lambda: (print('result', sys.stdin.read()), tensorflow(), print('told', file=sys.stderr)); "
+        + "sys.exit(run_as_command(work))"
+    )
+    (tmp_path / "tensorflow.py").write_text("")
+    command = ["sh", "-c", f'"$0" "$@" {closed}', sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0
+    assert done.stdout == ("" if ">&- 2" in closed or closed == ">&-" else "result \n")
+    assert done.stderr == ("" if "2>&-" in closed else "told\n")

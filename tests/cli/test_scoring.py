@@ -159,6 +159,13 @@ def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
         (["predict", "DAMAGED", "a"], "is damaged: vocab.txt is missing; copy the whole folder again"),
         (["predict", "MODEL", "a", "--top-k", "0"], "top_k must be at least 1, not 0"),
         (["predict", "MODEL", "a", "--input", "train.csv"], "give sentences or --input FILE, not both"),
+        (
+            ["predict", "MODEL", "--input", "train.csv", "--json", "--output", "out.csv"],
+            "--json is for stdout: name an --output that ends in .jsonl, not out.csv",
+        ),
+        (["predict", "MODEL", "--input", "train.csv", "--output", ""], "output is empty: expected a value"),
+        (["evaluate", "MODEL", "train.csv", "--output-dir", ""], "output-dir is empty: expected a value"),
+        (["predict", "", "play"], "model-dir is empty: expected a value"),
         (["predict", "MODEL", "--input", "no.csv"], "no such file: no.csv"),
         (["predict", "MODEL", "--input", "hole.csv"], "hole.csv, row 3, column 'text': the text is empty"),
         (["predict", "MODEL", "--input", "train.csv", "--text-column", "x"], "train.csv has no column 'x'; it has: te"),

@@ -133,6 +133,10 @@ def test_a_bare_string_is_no_list_of_texts(classifier):
     for ask in (classifier.predict, classifier.predict_proba):
         with pytest.raises(DataError, match=r"^expected a list of texts, got a single string: put it in a list$"):
             ask("play my song")
+        with pytest.raises(DataError, match=r"^expected texts, found None in row 1 \(counted from 0\)"):
+            ask(["play my song", None])
+        with pytest.raises(DataError, match=r"^expected texts, found \['play'\] in row 0"):
+            ask([["play"]])
     assert classifier.predict_proba([]).shape == (0, 3)
 
 
@@ -194,6 +198,6 @@ def test_scikit_learns_checks_that_need_no_numeric_input(check):
 
 
 def test_a_table_is_no_list_of_texts(small_table):
-    expected = r"expected a list or one column of texts, got a table of shape \(\d+, 1\): pass X\['text'\]"
+    expected = r"^expected one column of texts, got DataFrame of shape \(\d+, 1\): choose a column$"
     with pytest.raises(DataError, match=expected):
         IntentClassifier().fit(small_table[["text"]], small_table.intent)

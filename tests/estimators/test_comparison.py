@@ -247,6 +247,7 @@ def test_the_same_seed_gives_the_same_predictions(config, tmp_path):
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),
         ({"class_weight": "even"}, "class_weight must be 'balanced', None or a weight for each label, not 'even'"),
+        ({"class_weight": {"music": 2}}, "class_weight must have a weight for each label and no other: see 'table'"),
         ({"checkpoint": "all-MiniLM-L6-v3"}, "'all-MiniLM-L6-v3' is"),
         ({"max_seq_len": 500}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 500"),
         ({"methods": "word2vec-svm", "word_vectors": "nowhere.vec"}, "the file of word vectors nowhere.vec can't be"),
@@ -311,6 +312,15 @@ def test_labels_and_texts_are_text_in_every_file(config, small_table, tmp_path):
     read = read_table(result.folder / "predictions.csv", label_column="tfidf-svm@all")
     assert list(read["intent"]) == list(result.predictions["tfidf-svm@all"])
     assert set(pd.read_csv(result.folder / "per_intent.csv")["intent"]) == set(labels.values())
+
+
+def test_weights_of_labels_that_are_whole_numbers(config, small_table, tmp_path):
+    numbers = {"music": 0, "weather": 1, "table": 10}
+    small_table.assign(intent=small_table.intent.map(numbers)).to_csv(tmp_path / "numbers.csv", index=False)
+    methods = "tfidf-svm,tfidf-logreg"
+    weights = {0: 1.0, 1: np.float64(2), 10: 1}
+    result = compare(config(train_file=tmp_path / "numbers.csv", test_file=None, methods=methods, class_weight=weights))
+    assert set(result.predictions["tfidf-svm@all"]) <= {"0", "1", "10"}
 
 
 def test_settings_of_numpy_and_paths(config, files, tmp_path):

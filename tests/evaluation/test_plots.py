@@ -3,8 +3,10 @@
 import struct
 
 import pandas as pd
+import pytest
 
 import intent_bert
+from intent_bert.errors import SettingsError
 from intent_bert.evaluation.plots import intent_counts_plot, png_bytes, save_plot
 
 
@@ -48,3 +50,10 @@ def test_users_find_every_plot_in_one_module():
     assert sorted(name for name in intent_bert.plots.__all__ if name.endswith("_plot")) == [*names, "save_plot"]
     for name in intent_bert.plots.__all__:
         assert callable(getattr(intent_bert.plots, name))
+
+
+def test_a_plot_needs_an_ending(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        save_plot(intent_counts_plot({"train": pd.DataFrame({"intent": ["a", "b"]})}), tmp_path / "counts")
+    assert str(caught.value) == "expected a name that ends in .png, .pdf or .svg, not 'counts'"
+    assert list(tmp_path.iterdir()) == []

@@ -205,6 +205,22 @@ def test_a_format_that_keras_cannot_write_is_told_in_its_words(saved, monkeypatc
     assert contents(saved.parent) == before
 
 
+def test_what_litert_cannot_run_is_told_in_its_words(saved, monkeypatch):
+    class Interpreter:
+        def get_signature_runner(self) -> Any:
+            raise RuntimeError("Select ops are not supported by this interpreter. Make sure that\nmore")
+
+    before = contents(saved.parent)
+    monkeypatch.setattr(keras.Model, "export", lambda *_, **__: None)
+    monkeypatch.setattr(export, "_litert_interpreter", lambda _: Interpreter())
+    with pytest.raises(SettingsError) as caught:
+        export_model(saved, "litert")
+    assert str(caught.value) == (
+        "LiteRT can't run this model: Select ops are not supported by this interpreter; export it to onnx or savedmodel"
+    )
+    assert contents(saved.parent) == before
+
+
 # --- a full disk -------------------------------------------------------------------------------------------------
 
 
