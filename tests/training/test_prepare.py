@@ -19,8 +19,15 @@ def table(small_table, tmp_path):
     return tmp_path / "train.csv"
 
 
-@pytest.mark.parametrize("changed", [{}, {"train_layers": 1}, {"train_layers": "head"}, {"adapter_size": 4}])
-@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "changed"),
+    [
+        ("auto", {}),
+        ("auto", {"train_layers": "head"}),
+        ("float32", {"train_layers": 1}),
+        ("bfloat16", {"adapter_size": 4}),
+    ],
+)
 def test_train_and_the_classifier_give_equal_weights_and_settings(
     table, small_table, tiny_checkpoint, tmp_path, precision, changed
 ):
