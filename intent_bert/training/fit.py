@@ -163,7 +163,9 @@ def evaluate(
 ) -> Evaluation:
     """The metrics of encoded sentences for which a model gave these outputs."""
     predictions = (decision or Decision()).predictions(outputs, is_wordless(sentences.ids))
-    return evaluate_probabilities(sentences.texts, sentences.labels, *predictions[:1], classes, predictions.numbers)
+    return evaluate_probabilities(
+        sentences.texts, sentences.labels, predictions.probabilities, classes, predictions.numbers
+    )
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:

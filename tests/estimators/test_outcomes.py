@@ -30,5 +30,8 @@ def test_they_come_back_in_another_process_and_none_is_lost_in_a_kill(tmp_path):
 
 
 def test_a_kill_before_the_first_is_kept_leaves_a_folder_to_go_on_in(tmp_path):
-    for _ in killed_at_each_step(lambda: Outcomes(CompareConfig(output_dir=tmp_path / "out"), "s").keep(outcome("a"))):
-        Outcomes(CompareConfig(output_dir=tmp_path / "out"), "s")
+    config, kills = CompareConfig(output_dir=tmp_path / "out"), 0
+    for kills in killed_at_each_step(lambda: Outcomes(config, "s").keep(outcome("a"))):  # noqa: B007
+        assert Outcomes(config, "s").get("a", "all") in (None, outcome("a"))
+    assert kills > 1
+    assert Outcomes(config, "s").get("a", "all") == outcome("a")
