@@ -1,11 +1,8 @@
 """Exports: written, compared with Keras, kept or refused; the folder is the old one or the new one."""
 
 import json
-import resource
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from artifacts import artifact_of
+from full_disk import largest_file
 
 from intent_bert.errors import DataError, DiskError, ModelFolderError, SettingsError
 from intent_bert.export import exports as export
@@ -222,17 +220,6 @@ def test_what_litert_cannot_run_is_told_in_its_words(saved, monkeypatch):
 
 
 # --- a full disk -------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files over ``size`` bytes can't be written, as on a full disk (errno EFBIG in place of ENOSPC)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("format", ["onnx", "savedmodel"])

@@ -2,12 +2,9 @@
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from artifacts import artifact_of
+from full_disk import largest_file
 
 from intent_bert.errors import DiskError, ModelFolderError
 from intent_bert.export.exports import export_model
@@ -186,17 +184,6 @@ def test_a_new_model_replaces_the_old_and_keeps_logs_and_other_files(saved, quic
 
 
 # --- cut off -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files over ``size`` bytes can't be written, as on a full disk (errno EFBIG in place of ENOSPC)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [0, 500, 20_000, 100_000])
