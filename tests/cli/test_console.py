@@ -79,6 +79,7 @@ def test_an_error_of_the_system_that_is_not_of_stdout_is_a_fault_of_ours(capsys)
         run_as_command(lambda: open("/nowhere/at/all"))  # noqa: PTH123, SIM115
 
 
+@pytest.mark.slow
 def test_tensorflow_is_imported_without_a_word_and_its_failure_shows_all(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", RUN + "tensorflow(); print('tensorflow' in sys.modules)"], capture_output=True, text=True

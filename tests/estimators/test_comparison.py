@@ -117,6 +117,7 @@ def test_vectors_that_the_process_knows_already_are_timed_all_the_same(config, f
     assert len(sentences) in map(len, computed)
 
 
+@pytest.mark.slow
 def test_the_methods_that_train_bert_take_part(config):
     result = compare(config(methods="last-1,frozen-rnn", epochs=1))
     assert list(result.table["method"]) == ["frozen-rnn", "last-1"]
@@ -227,6 +228,7 @@ def test_cross_validation_predicts_every_sentence_once(config, files):
     assert result.table["accuracy"].iloc[0] > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_predictions(config, tmp_path):
     settings = {"methods": "last-1", "epochs": 1, "sizes": "4"}
     first = compare(config(**settings))

@@ -148,6 +148,7 @@ def test_a_failed_replacement_keeps_the_old_one(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "name").iterdir()] == ["old"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("platform", "links"),
     [("linux", True), ("linux", False), ("darwin", True)],

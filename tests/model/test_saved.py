@@ -65,6 +65,7 @@ for number, folder in enumerate(sys.argv[2:]):
 """
 
 
+@pytest.mark.slow
 def test_a_copied_folder_answers_the_same_in_a_fresh_process_with_no_network(
     tiny_checkpoint, quick_checkpoint, tmp_path
 ):
@@ -281,6 +282,7 @@ for number in range(int(kills)):
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_saves_leaves_the_old_folder_or_the_new_one(quick_checkpoint, tmp_path):
     names = {}
     for name in ("old", "new"):
