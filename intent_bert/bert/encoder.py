@@ -98,6 +98,12 @@ class BertModelLayer(BertPart):
         self, x: Any, attention_bias: Any, training: bool | None = None, kernels: Kernels | None = None
     ) -> list[Any]:
         """The states that are asked for, float32 (B, T, H) each; ``kernels`` saves casting those that it holds."""
+        return self.asked_for(self.encode_every_layer(x, attention_bias, training, kernels))
+
+    def encode_every_layer(
+        self, x: Any, attention_bias: Any, training: bool | None = None, kernels: Kernels | None = None
+    ) -> list[Any]:
+        """The states of each layer, float32 (B, T, H); (B, 1, H) of the last one with ``first_only``."""
         outputs = []
         for index, layer in enumerate(self.encoder_layers):
             x = layer(
@@ -108,8 +114,12 @@ class BertModelLayer(BertPart):
                 kernels=kernels,
             )
             outputs.append(x)
+        return outputs
+
+    def asked_for(self, states: Sequence[Any]) -> list[Any]:
+        """Of the states of each layer those that ``config.out_layer_ndxs`` names; the last by default."""
         indexes = self.config.out_layer_ndxs
-        return [outputs[index] for index in ([-1] if indexes is None else indexes)]
+        return [states[index] for index in ([-1] if indexes is None else indexes)]
 
     def result_of(self, states: Sequence[Any]) -> Any:
         """What ``call`` gives, from what ``encode`` gave: in ``compute_dtype``; a list where several are asked for."""

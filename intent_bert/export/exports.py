@@ -29,7 +29,7 @@ from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.engines import OnnxEngine
-from intent_bert.model.decision import Outputs, is_wordless
+from intent_bert.model.decision import OUTPUTS, Outputs, is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
     MISTAKES_FILE,
@@ -45,7 +45,7 @@ from intent_bert.model.folder import (
     write_config,
     write_json,
 )
-from intent_bert.model.keras_engine import KerasEngine, predict_in_batches
+from intent_bert.model.keras_engine import KerasEngine, predict_in_batches, side_by_side
 from intent_bert.model.network import outputs_model
 from intent_bert.model.saved import Artifact, load_artifact
 
@@ -256,14 +256,14 @@ def _write_onnx(model: keras.Model, path: Path, quantize: str | None) -> Outputs
 def _write_savedmodel(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
     import tensorflow as tf
 
-    named = _named_outputs(model)
+    named = outputs_model(model)
     _keras_export(named, path, "tf_saved_model")
     loaded = tf.saved_model.load(path)
     return _outputs_of(named, lambda rows: loaded.serve(tf.constant(rows)))
 
 
 def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
-    named = _named_outputs(model)
+    named = outputs_model(model)
     _keras_export(named, path, "litert")
     interpreter = _litert_interpreter(path)
 
@@ -277,23 +277,16 @@ def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
     return _outputs_of(named, run)
 
 
-def _named_outputs(model: keras.Model) -> keras.Model:
-    """The same layers, with all that an export gives by name."""
-    logits, vector = outputs_model(model).outputs
-    return keras.Model(model.input, {"probabilities": model.output, "logits": logits, "vector": vector})
-
-
 def _outputs_of(named: keras.Model, run: Callable[[np.ndarray], dict[str, Any]]) -> OutputsOf:
     """Outputs of any sentences from what computes a batch by name."""
-    classes, width = (named.output[name].shape[-1] for name in ("logits", "vector"))
+    widths = [named.output[name].shape[-1] for name in OUTPUTS]
 
     def batch(rows: np.ndarray) -> np.ndarray:
         found = run(rows)
-        return np.concatenate([np.asarray(found[name]) for name in ("logits", "vector")], axis=1)
+        return np.concatenate([np.asarray(found[name]) for name in OUTPUTS], axis=1)
 
     def outputs(ids: Sequence[Sequence[int]]) -> Outputs:
-        both = predict_in_batches(batch, ids, classes + width)
-        return Outputs(both[:, :classes], both[:, classes:])
+        return side_by_side(predict_in_batches(batch, ids, sum(widths)), widths)
 
     return outputs
 

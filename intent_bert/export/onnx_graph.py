@@ -1,7 +1,7 @@
 """The classifier as an ONNX graph, drawn node by node from the weights of the Keras model.
 
     input_ids (B, T) int32 -> embeddings -> encoder layers -> pooling -> vector (B, F) -> head -> logits (B, C)
-                                                                                      -> probabilities (B, C)
+                                                           -> layers (B, 2H)                   -> probabilities (B, C)
 
 Dimensions as in bert/layers.py, and M = B * T: the rows of all tokens, padding among them, one under the other. Every
 matrix product is one of (M, K) with (K, J), a single one for the whole batch; only attention looks at (B, T, H).
@@ -27,11 +27,12 @@ from onnx import TensorProto, helper, numpy_helper
 from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertProjection
 from intent_bert.errors import SettingsError
+from intent_bert.model.network import lower_layers
 from intent_bert.version import __version__
 
 OPSET, IR_VERSION = 20, 9  # the first that have Gelu, and what goes with them
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
-INPUT, PROBABILITIES, LOGITS, VECTOR = "input_ids", "probabilities", "logits", "vector"
+INPUT, PROBABILITIES, LOGITS, VECTOR, LAYERS = "input_ids", "probabilities", "logits", "vector", "layers"
 _LAYERS = {INPUT, "bert", "pooling", "rnn", "dropout", "dense", "dropout_2", "logits", "intent"}  # of build_model
 _LARGEST_BYTES = 2**31 - 1  # of a protobuf file
 _LEAST_GELU = 0.171  # GELU is nowhere below -0.1701, in neither form
@@ -54,6 +55,8 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
     states = graph.encoder(bert, first_only=pooling == "cls")
     x = graph.recurrent(layers["rnn"], states[-1]) if pooling is None else graph.pooled(pooling, states)  # (B, F)
     graph.add("Identity", x, result=VECTOR)
+    lower = graph.add("Concat", *lower_layers(states), axis=-1)  # (M, 2H)
+    graph.add("Identity", graph.mean(lower, 2 * bert.config.hidden_size), result=LAYERS)
     if "dense" in layers:
         x = graph.add("Tanh", graph.dense(x, layers["dense"]))
     x = graph.add("Identity", graph.dense(x, layers["logits"]), result=LOGITS)  # (B, C)
@@ -62,7 +65,9 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
     unknown += [weight.path for weight in model.weights if id(weight) not in graph.weights_drawn]
     if unknown:
         raise SettingsError(f"can't write this model as ONNX: it has {', '.join(unknown[:3])}, which no export knows")
-    return graph.finished(model.output_shape[-1], _vector_width(layers))
+    classes = model.output_shape[-1]
+    widths = {PROBABILITIES: classes, LOGITS: classes, VECTOR: _vector_width(layers)}
+    return graph.finished({**widths, LAYERS: 2 * bert.config.hidden_size})
 
 
 def _vector_width(layers: dict[str, Any]) -> int:
@@ -113,8 +118,7 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, results, name, domain=domain, **attributes))
         return results
 
-    def finished(self, number_of_classes: int, vector_width: int) -> onnx.ModelProto:
-        widths = {PROBABILITIES: number_of_classes, LOGITS: number_of_classes, VECTOR: vector_width}
+    def finished(self, widths: dict[str, int]) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes,
             "intent_classifier",
@@ -134,11 +138,12 @@ class _Graph:
     # the encoder
 
     def encoder(self, bert: BertModelLayer, first_only: bool) -> list[str]:
-        """The states (M, H) of each layer; with ``first_only`` those of the last layer are (B, H), of [CLS] alone."""
+        """The embeddings and each layer's states, (M, H); with ``first_only`` the last are of [CLS] alone, (B, H)."""
         self.hidden_size = bert.config.hidden_size
         mask = self.add("Not", self.add("Equal", INPUT, self.constant("padding", np.int32(0))))  # (B, T) bool
         self.mask = self.add("Cast", mask, to=TensorProto.INT32)
-        x, states = self.embeddings(bert), []
+        x = self.embeddings(bert)
+        states = [x]
         for number, layer in enumerate(bert.encoder_layers, start=1):
             x = self.encoder_layer(layer, x, first_only and number == len(bert.encoder_layers))
             states.append(x)
@@ -278,11 +283,19 @@ class _Graph:
         elif pooling in ("sum_last_four", "mean_last_four"):
             x = self.add("Sum", *states[-4:])
             x = self.add("Mul", x, self.number(0.25)) if pooling == "mean_last_four" else x
-        x = self.by_sentence(x, width)  # (B, T, width)
-        mask = self.add("Unsqueeze", self.add("Cast", self.mask, to=TensorProto.FLOAT), self.whole(-1))  # (B, T, 1)
         if pooling == "max":
-            lowered = self.add("Mul", self.add("Sub", self.number(1), mask), self.number(1e4))
-            return self.add("ReduceMax", self.add("Sub", x, lowered), self.whole(1), keepdims=0)
+            lowered = self.add("Mul", self.add("Sub", self.number(1), self.token_weights()), self.number(1e4))
+            x = self.add("Sub", self.by_sentence(x, width), lowered)  # (B, T, width)
+            return self.add("ReduceMax", x, self.whole(1), keepdims=0)
+        return self.mean(x, width)
+
+    def token_weights(self) -> str:
+        """1 for a token and 0 for padding: (B, T, 1) float."""
+        return self.add("Unsqueeze", self.add("Cast", self.mask, to=TensorProto.FLOAT), self.whole(-1))
+
+    def mean(self, x: str, width: int) -> str:
+        """The mean over the tokens of each sentence: (M, width) -> (B, width)."""
+        x, mask = self.by_sentence(x, width), self.token_weights()  # (B, T, width), (B, T, 1)
         total = self.add("ReduceSum", self.add("Mul", x, mask), self.whole(1), keepdims=0)  # (B, width)
         number = self.add("Max", self.add("ReduceSum", mask, self.whole(1), keepdims=0), self.number(1))  # (B, 1)
         return self.add("Div", total, number)

@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError, reason
-from intent_bert.model.decision import Outputs
+from intent_bert.model.decision import OUTPUTS, Outputs
 from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
 KERAS = "keras"
 AUTO = "auto"
 ENGINES = (*ENGINE_FILES, KERAS)
-_OUTPUTS = ("logits", "vector")  # of the graph
 _TINY = np.finfo("float32").tiny
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
 LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
@@ -87,7 +86,7 @@ class Engine(Protocol):
     name: str
 
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
-        """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
+        """Ids of sentences of any length -> what the model computes for each, in their order."""
 
 
 class OnnxEngine:
@@ -114,12 +113,13 @@ class OnnxEngine:
         self._input, self._widths = self._session.get_inputs()[0].name, _output_widths(self._session)
 
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
-        """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
+        """Ids of sentences of any length -> what the model computes for each, in their order."""
         if len(ids) == 1:
             return self._run(self._session_for_one(), np.array(ids, "int32"))
         outputs = Outputs(*(np.empty((len(ids), width), "float32") for width in self._widths))
         for rows, part in self._in_batches(list(batches_by_length(ids))):
-            outputs.logits[rows], outputs.vectors[rows] = part
+            for whole, rows_of_it in zip(outputs, part, strict=True):
+                whole[rows] = rows_of_it
         return outputs
 
     def _in_batches(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, Outputs]]:
@@ -135,11 +135,12 @@ class OnnxEngine:
             yield from zip((rows for rows, _ in batches), parts, strict=True)
 
     def _run(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> Outputs:
-        """Padded ids, int32 (B, T) -> logits (B, C) and vectors (B, F)."""
-        if self._widths.vectors:
-            return Outputs(*session.run(list(_OUTPUTS), {self._input: input_ids}))
+        """Padded ids, int32 (B, T) -> what the model computes for B sentences."""
+        if all(self._widths):
+            return Outputs(*session.run(OUTPUTS, {self._input: input_ids}))
         probabilities = session.run(None, {self._input: input_ids})[0]  # of format 1: their logarithms are logits
-        return Outputs(np.log(np.maximum(probabilities, _TINY)), np.empty((len(input_ids), 0), "float32"))
+        nothing = np.empty((len(input_ids), 0), "float32")
+        return Outputs(np.log(np.maximum(probabilities, _TINY)), nothing, nothing)
 
     def _session_for_one(self) -> "onnxruntime.InferenceSession":
         if self._single_session is self._session and self._threads > 1:
@@ -150,16 +151,12 @@ class OnnxEngine:
         return self._single_session
 
 
-class _Widths(NamedTuple):
-    logits: int
-    vectors: int  # 0 where the file gives none
-
-
-def _output_widths(session: "onnxruntime.InferenceSession") -> _Widths:
+def _output_widths(session: "onnxruntime.InferenceSession") -> list[int]:
+    """Of what ``Outputs`` holds; 0 where the file does not give it."""
     widths = {each.name: each.shape[1] for each in session.get_outputs()}
-    if set(_OUTPUTS) <= set(widths):
-        return _Widths(*(widths[name] for name in _OUTPUTS))
-    return _Widths(next(iter(widths.values())), 0)
+    if set(OUTPUTS) <= set(widths):
+        return [widths[name] for name in OUTPUTS]
+    return [next(iter(widths.values())), 0, 0]
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":

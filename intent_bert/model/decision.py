@@ -7,26 +7,30 @@ A text without a word in it (empty, or white space: its ids are [CLS] [SEP] alon
 None with confidence 0, its probabilities are all alike, and where it has a label the prediction counts as wrong.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from intent_bert.errors import ModelFolderError
+from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model.calibration import Calibration
+from intent_bert.model.scope import Scope
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
 
 NO_INTENT = -1  # in place of a label's number
+OUTPUTS = ("logits", "vector", "layers")  # what exports call the fields of ``Outputs``
 _SCORES = "softmax"
 
 
 class Outputs(NamedTuple):
-    """What an engine computes for N sentences; ``vectors`` has no columns where an older export gives none."""
+    """What an engine computes for N sentences; what an older export does not give has no columns."""
 
     logits: np.ndarray  # float32 (N, C)
-    vectors: np.ndarray  # float32 (N, F)
+    vectors: np.ndarray  # float32 (N, F), beneath the head
+    layers: np.ndarray  # float32 (N, 2H), of two lower layers the mean over the tokens
 
 
 class Answer(NamedTuple):
@@ -41,32 +45,80 @@ class Predictions(NamedTuple):
 
     probabilities: np.ndarray  # float32 (N, C)
     numbers: np.ndarray  # int64 (N,), of the predicted intent among the classes, or NO_INTENT
+    scores: np.ndarray  # float32 (N,), higher: more in scope; NaN where the model can't tell
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How outputs become predictions; it is part of the model folder."""
+    """How outputs become predictions; it is part of the model folder.
+
+    Attributes:
+        calibration: the temperature that the logits are divided by; None where no held-out sentences told it.
+        scope: what tells sentences in scope from others; None where the model was saved without.
+    """
+
+    calibration: Calibration | None = None
+    scope: Scope | None = field(default=None, compare=False)
+
+    @property
+    def threshold(self) -> float | None:
+        """The score from which on a sentence is in scope."""
+        return None if self.scope is None or self.scope.threshold is None else self.scope.threshold.value
 
     def predictions(self, outputs: Outputs, wordless: np.ndarray) -> Predictions:
         """The predictions for these outputs; ``wordless``, bool (N,), says which texts have no word in them."""
-        probabilities = softmax(outputs.logits)
+        predicted = outputs.logits.argmax(axis=1)
+        probabilities = self.probabilities(outputs.logits)
         probabilities[wordless] = 1 / outputs.logits.shape[1]
-        return Predictions(probabilities, np.where(wordless, NO_INTENT, probabilities.argmax(axis=1)))
+        if self.scope is None or not outputs.layers.shape[1]:
+            scores = np.full(len(predicted), np.nan, "float32")
+        else:
+            scores = self.scope.scores(outputs, predicted, wordless)
+        return Predictions(probabilities, np.where(wordless, NO_INTENT, predicted), scores)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities (N, C) of logits (N, C), float32."""
+        return softmax(logits if self.calibration is None else logits / np.float32(self.calibration.temperature))
+
+    def in_scope(self, predictions: Predictions) -> np.ndarray:
+        """Which sentences are in scope, bool (N,).
+
+        Raises:
+            SettingsError: the model has no threshold.
+        """
+        if self.threshold is None:
+            raise SettingsError(
+                "the model can't tell which sentences are in scope: intent-bert calibrate MODEL_DIR TABLE, with "
+                "labelled sentences that training has not seen, adds what it needs"
+            )
+        return predictions.scores >= self.threshold
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in ``config.json``."""
-        return {"scores": _SCORES}
+        """As it stands in ``config.json``, without the arrays of ``scope``."""
+        return {
+            "scores": _SCORES,
+            "calibration": None if self.calibration is None else self.calibration._asdict(),
+            "scope": None if self.scope is None else self.scope.to_dict(),
+        }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what ``to_dict`` gave.
+    def from_dict(cls, values: dict[str, Any], read_arrays: Callable[[], Any] | None = None) -> Self:
+        """Read what ``to_dict`` gave; ``read_arrays`` gives those of ``scope``.
 
         Raises:
             ModelFolderError: it holds something that this version does not know.
         """
-        if values != {"scores": _SCORES}:
+        known = {"scores", "calibration", "scope"}
+        if values.get("scores") != _SCORES or not known.issuperset(values):
             raise ModelFolderError(f"the model decides in a way that this version does not know ({values})")
-        return cls()
+        calibration, scope = values.get("calibration"), values.get("scope")
+        try:
+            calibration = None if calibration is None else Calibration(**calibration)
+        except TypeError as error:
+            raise ModelFolderError(f"the model's calibration can't be read ({error})") from error
+        if scope is not None:
+            scope = Scope.from_dict(scope, None if read_arrays is None else read_arrays())
+        return cls(calibration, scope)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

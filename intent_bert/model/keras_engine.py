@@ -13,7 +13,7 @@ from intent_bert.bert.backend import on_tensorflow, traced_once
 from intent_bert.data.batches import Ids, pad
 from intent_bert.files.progress import progress_bar
 from intent_bert.machine import batches_side_by_side
-from intent_bert.model.decision import Outputs
+from intent_bert.model.decision import OUTPUTS, Outputs
 from intent_bert.model.network import outputs_model
 
 KERAS = "keras"
@@ -26,20 +26,26 @@ class KerasEngine:
 
     def __init__(self, model: keras.Model, batch_size: int = 64) -> None:
         self._function, self._batch_size = _outputs_function(model), batch_size
-        self._classes = model.output_shape[-1]
 
     def outputs(self, ids: Sequence[Ids], progress: str | None = None) -> Outputs:
-        """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
-        both = predict_in_batches(self._function, ids, self._function.width, self._batch_size, progress)
-        return Outputs(both[:, : self._classes], both[:, self._classes :])
+        """Ids of sentences of any length -> what the model computes for each, in their order."""
+        widths = self._function.widths
+        return side_by_side(predict_in_batches(self._function, ids, sum(widths), self._batch_size, progress), widths)
+
+
+def side_by_side(joined: np.ndarray, widths: Sequence[int]) -> Outputs:
+    """(N, sum of widths) as its parts."""
+    return Outputs(*np.split(joined, np.cumsum(widths)[:-1], axis=1))
 
 
 class _OutputsFunction:
-    """Padded ids (B, T) -> logits and vectors side by side, float32 (B, C + F)."""
+    """Padded ids (B, T) -> what ``Outputs`` holds, side by side, float32 (B, sum of widths)."""
 
     def __init__(self, model: keras.Model) -> None:
-        outputs = outputs_model(model)
-        self._function, self.width = compiled(outputs), sum(shape[-1] for shape in outputs.output_shape)
+        named = outputs_model(model).output
+        outputs = [named[name] for name in OUTPUTS]
+        self._function = compiled(keras.Model(model.inputs, outputs))
+        self.widths = [each.shape[-1] for each in outputs]
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:
         return np.concatenate(self._function(ids), axis=1)

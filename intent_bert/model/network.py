@@ -142,8 +142,32 @@ def logits_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.get_layer(LOGITS).output, name="logits")
 
 
+def lower_layers(states: list) -> list:
+    """Of the embeddings and the states of L layers those behind layer L // 3 and layer L - 1."""
+    last = len(states) - 1
+    return [states[last // 3], states[last - 1]]
+
+
 def outputs_model(model: keras.Model) -> keras.Model:
-    """The same layers: inputs -> logits float32 (B, C), and the sentence's vector float32 (B, F) beneath the head."""
-    names = [layer.name for layer in model.layers]
-    vector = model.get_layer("rnn" if "rnn" in names else "pooling").output
-    return keras.Model(model.inputs, [model.get_layer(LOGITS).output, ops.cast(vector, "float32")], name="outputs")
+    """The same layers: input_ids (B, T) -> all that a prediction may read of a sentence, float32, by name.
+
+    ``probabilities`` and ``logits`` (B, C), ``vector`` (B, F) beneath the head, and ``layers`` (B, 2H): the means over
+    the tokens of two lower layers (``lower_layers``), side by side.
+    """
+    bert, (input_ids,) = model.get_layer("bert"), model.inputs
+    vector = model.get_layer("rnn" if "rnn" in [layer.name for layer in model.layers] else "pooling").output
+    states = bert.output if isinstance(bert.output, list) else [bert.output]
+    head = keras.Model([*states, input_ids], [model.output, model.get_layer(LOGITS).output, vector])
+    x, attention_bias = bert.embed(input_ids)
+    every = bert.encode_every_layer(x, attention_bias)
+    asked = bert.result_of(bert.asked_for(every))
+    probabilities, logits, vector = head([*(asked if isinstance(asked, list) else [asked]), input_ids])
+    mean = TokenPooling("mean", dtype="float32")
+    lower = [mean(ops.cast(state, "float32"), input_ids) for state in lower_layers([x, *every])]
+    outputs = {
+        "probabilities": probabilities,
+        "logits": logits,
+        "vector": ops.cast(vector, "float32"),
+        "layers": ops.concatenate(lower, axis=-1),
+    }
+    return keras.Model(input_ids, outputs, name="outputs")

@@ -211,11 +211,11 @@ class _Fitted:
     def evaluator(self, sentences: Sentences, classes: Sequence[Label]) -> Callable[[], Evaluation]:
         """A function that evaluates these sentences with the weights as they are."""
         inputs, predict = self.inputs_of(sentences), compiled(self.model)
-        no_vectors = np.empty((len(sentences.ids), 0), "float32")
+        nothing = np.empty((len(sentences.ids), 0), "float32")
 
         def evaluated() -> Evaluation:
             logits = predict_in_batches(predict, sentences.ids, len(classes), inputs=inputs.batch)
-            return evaluate(Outputs(logits, no_vectors), sentences, classes)
+            return evaluate(Outputs(logits, nothing, nothing), sentences, classes)
 
         return evaluated
 
