@@ -9,7 +9,7 @@ None with confidence 0, its probabilities are all alike, and where it has a labe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -47,11 +47,17 @@ class Predictions(NamedTuple):
 class Decision:
     """How outputs become predictions; it is part of the model folder."""
 
+    multi_label: ClassVar[bool] = False
+
     def predictions(self, outputs: Outputs, wordless: np.ndarray) -> Predictions:
         """The predictions for these outputs; ``wordless``, bool (N,), says which texts have no word in them."""
         probabilities = softmax(outputs.logits)
         probabilities[wordless] = 1 / outputs.logits.shape[1]
         return Predictions(probabilities, np.where(wordless, NO_INTENT, probabilities.argmax(axis=1)))
+
+    def chosen(self, predictions: Predictions) -> np.ndarray:
+        """Which intents each sentence has, bool (N, C): here the predicted one, or none."""
+        return predictions.numbers[:, None] == np.arange(predictions.probabilities.shape[1])
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in ``config.json``."""

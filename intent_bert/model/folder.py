@@ -32,6 +32,7 @@ from intent_bert.errors import DiskError, IntentBertError, ModelFolderError, Set
 from intent_bert.files.atomic import atomic_folder, check_writable, disk_errors, link_tree
 from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
+from intent_bert.model.multi_label import decision_of
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
@@ -116,7 +117,7 @@ class ModelFolder:
     @cached_property
     def decision(self) -> Decision:
         """How the network's outputs become predictions."""
-        return self._read(lambda: Decision.from_dict(self.config["decision"]))
+        return self._read(lambda: decision_of(self.config["decision"]))
 
     @cached_property
     def max_seq_len(self) -> int:
