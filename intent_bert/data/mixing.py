@@ -25,8 +25,8 @@ INNER_JOINTS = (
     " and ", ", and ", " and then ", ", and then ", ", then ", " then ", " and also ", ", also ", " also ", " plus ",
     ", plus ", " as well as ", " after that ", ", after that ", " and after that ", " but first ", " or ", " but also ",
     " besides ", ", next ", " and next ", ", and please ", " and could you ", " and can you ", ", please also ",
-    " and i want to ", " before you ", " when you are done ", " as soon as that is done ", " and finally ", ", finally ",
-    ", oh, ", " and maybe ",
+    " and i want to ", " before you ", " when you are done ", " as soon as that is done ", " and finally ",
+    ", finally ", ", oh, ", " and maybe ",
 )  # fmt: skip
 NEW_SENTENCES = (
     ". then ", ". also, ", ". and ", ". after that, ", ". next, ", ". besides, ", ". please also ", ". finally, ",
@@ -63,8 +63,10 @@ def with_mixed(table: pd.DataFrame, share: float, seed: int = 0) -> pd.DataFrame
         seed: fixes what is mixed.
     """
     rows = mix(list(table[TEXT]), list(table[INTENT]), round(share * len(table)), seed)
-    added = pd.DataFrame({TEXT: [text for text, _ in rows]}, dtype=object)
-    added[INTENT] = pd.Series([labels for _, labels in rows], dtype=object)
+    columns = zip(*rows, strict=True) if rows else ((), ())
+    added = pd.DataFrame(
+        {name: pd.Series(cells, dtype=table[name].dtype) for name, cells in zip((TEXT, INTENT), columns, strict=True)}
+    )
     result = pd.concat([table, added], ignore_index=True)
     result.attrs = dict(table.attrs)
     return result

@@ -5,7 +5,7 @@
 
 The output appears under its own name when it is whole. A run that was killed, or that a broken row stopped, goes on
 with ``resume`` behind the last whole chunk: no row is lost, none is predicted twice. The input's other columns stand
-before ``text``, ``intent`` and ``confidence`` (and ``intent_2``, ``confidence_2`` ... of ``top_k``), and before
+before ``text``, ``intent`` and ``confidence`` (and ``intent_2``, ``confidence_2`` ... of ``top_k``), and before the
 ``intents`` of a multi-label model; one that is called as the prediction's are is left out. How rows become bytes is
 prediction_formats.py's business.
 """
