@@ -19,7 +19,7 @@ from intent_bert.data.labels import Label, label_problem, plain_label
 from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
 
-Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Label]]
+Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Any]]
 
 
 def read_table(
