@@ -13,6 +13,7 @@ from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
 from intent_bert.errors import SettingsError
 
 TEXT, INTENT = "text", "intent"  # the columns of a table
+LABEL_SEPARATOR = "|"  # between the labels of a row with several
 DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
@@ -123,6 +124,7 @@ class Architecture(_Settings):
         f"(default: {DEFAULT_MAX_SEQ_LEN}, or the checkpoint's positions if it has fewer)",
     )
     adapter_size: int | None = _model(None, "train adapters of this width and freeze the encoder")
+    multi_label: bool = _model(False, "a sentence may have several intents, or none: sigmoids in place of the softmax")
 
     def validate(self) -> None:
         check_pooling(self.pooling)
@@ -166,6 +168,10 @@ class TrainingConfig(Architecture, DataSettings):
     """
 
     validation_file: str | None = _data(None, "a table to choose the best epoch on")
+    label_separator: str = _data(LABEL_SEPARATOR, "with --multi-label, what joins the labels of a row (json has lists)")
+    mix: float = _data(
+        0.0, "with --multi-label, add as many sentences joined from two or three as this share of the table (0 to 1)"
+    )
     checkpoint: str = _model(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _model(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int | None = _optimisation(
@@ -224,8 +230,24 @@ class TrainingConfig(Architecture, DataSettings):
         if self.precision not in PRECISIONS:
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         check_class_weight(self.class_weight)
+        self._check_multi_label()
         if trained_layers(self.train_layers) is not None and self.adapter_size is not None:
             raise SettingsError("adapters freeze the encoder themselves: give adapter_size or train_layers, not both")
+
+    def _check_multi_label(self) -> None:
+        if not 0 <= self.mix <= 1:
+            raise SettingsError(f"mix must be 0 to 1, a share of the table, not {self.mix}")
+        if self.mix and not self.multi_label:
+            raise SettingsError("mix makes sentences with several intents: give multi_label as well")
+        if not self.label_separator:
+            raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
+        if self.multi_label and self.class_weight is not None:
+            raise SettingsError("class_weight is for one intent a sentence: leave it out with multi_label")
+
+    @property
+    def separator_to_read(self) -> str | None:
+        """``read_table``'s ``label_separator``: None where each row has one label."""
+        return self.label_separator if self.multi_label else None
 
     def resolved(self, encoder: BertConfig, sentences: int, intents: int) -> Self:
         """The settings with what was left open: max_seq_len, learning rate and epochs, and the head's multiplier.

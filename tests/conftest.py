@@ -140,6 +140,21 @@ def trained(quick_checkpoint: Path, small_table: pd.DataFrame, tmp_path_factory:
 
 
 @pytest.fixture(scope="session")
+def several(quick_checkpoint: Path, small_table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """As ``trained``, of a multi-label run that mixes its sentences; two test rows have two labels, one has none."""
+    from intent_bert import TrainingConfig, train
+
+    folder = tmp_path_factory.mktemp("several")
+    test = small_table.iloc[::6]
+    more = [("play music and will it rain", "weather|music"), ("book a table. play my song", "table|music"), ("a", "")]
+    pd.concat([test, pd.DataFrame(more, columns=test.columns)]).to_csv(folder / "test.csv", index=False)
+    small_table.drop(test.index).to_csv(folder / "train.csv", index=False)
+    files = {"train_file": str(folder / "train.csv"), "test_file": str(folder / "test.csv")}
+    settings = {**QUICK, "epochs": 16, "multi_label": True, "mix": 1.0, "output_dir": str(folder / "model")}
+    return train(TrainingConfig(**files, checkpoint=str(quick_checkpoint), **settings), verbose=0)
+
+
+@pytest.fixture(scope="session")
 def real_checkpoint() -> Path:
     """The real all-MiniLM-L6-v2, in the stock layout, where scripts/test has fetched it."""
     folder = checkpoint_folder() / "all-MiniLM-L6-v2"

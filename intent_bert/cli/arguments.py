@@ -28,6 +28,8 @@ METAVARS = {
     "train_layers": "all|N|head",
     "word_vectors": "FILE",
     "methods": "NAME,...",
+    "label_separator": "SIGN",
+    "mix": "SHARE",
     "sizes": "N,...",
 }
 
@@ -61,6 +63,10 @@ def add_columns(command: argparse.ArgumentParser, label: bool = True) -> None:
     command.add_argument("--text-column", default=TEXT, metavar="COLUMN", help="the column with the sentences")
     if label:
         command.add_argument("--label-column", default=INTENT, metavar="COLUMN", help="the column with the intents")
+
+
+def add_separator(command: argparse.ArgumentParser, default: str | None, help: str) -> None:
+    command.add_argument("--label-separator", default=default, metavar="SIGN", help=help)
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:

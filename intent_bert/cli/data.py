@@ -4,8 +4,9 @@ import argparse
 import logging
 from typing import Any
 
-from intent_bert.cli.arguments import add_columns, add_command, new_folder
+from intent_bert.cli.arguments import add_columns, add_command, add_separator, new_folder
 from intent_bert.cli.console import import_tensorflow_quietly
+from intent_bert.config import INTENT, LABEL_SEPARATOR
 from intent_bert.errors import DiskError, SettingsError, nearest, reason
 
 logger = logging.getLogger("intent_bert")
@@ -20,6 +21,8 @@ def add_commands(commands: Any) -> None:
     )
     command.add_argument("--seed", type=int, default=0, metavar="N", help="another seed gives another split")
     add_columns(command)
+    command.add_argument("--multi-label", action="store_true", help="a row may have several labels, or none")
+    add_separator(command, LABEL_SEPARATOR, "with --multi-label, what joins the labels of a row")
 
     command = add_command(commands, "datasets", "list the known data sets, or count the intents of one", run_datasets)
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
@@ -40,6 +43,7 @@ def add_commands(commands: Any) -> None:
 
 def run_split(options: argparse.Namespace) -> None:
     from intent_bert.data.checks import check_tables
+    from intent_bert.data.label_sets import joined
     from intent_bert.data.splits import PART_NAMES, split_table
     from intent_bert.data.tables import read_table
     from intent_bert.files.atomic import atomic_folder
@@ -50,13 +54,15 @@ def run_split(options: argparse.Namespace) -> None:
     except ValueError:
         raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
     folder = new_folder(options.output_dir)
-    table = read_table(options.file, options.text_column, options.label_column)
-    check_tables(table)
-    parts = split_table(table, shares, options.seed)
+    separator = options.label_separator if options.multi_label else None
+    table = read_table(options.file, options.text_column, options.label_column, separator)
+    check_tables(table, label_separator=separator)
+    parts = split_table(table, shares, options.seed, separator)
     names = PART_NAMES[len(parts)]
     with atomic_folder(folder) as work:
         for name, part in zip(names, parts, strict=True):
-            write_csv(work / f"{name}.csv", part.columns, part.itertuples(index=False))
+            rows = part if separator is None else part.assign(intent=[joined(each, separator) for each in part[INTENT]])
+            write_csv(work / f"{name}.csv", rows.columns, rows.itertuples(index=False))
     for name, part in zip(names, parts, strict=True):
         print(f"{name:<10} {len(part):>7} rows  {folder / name}.csv")
 

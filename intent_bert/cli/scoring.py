@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.cli.arguments import add_columns, add_command, add_engine
+from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator
 from intent_bert.cli.console import import_tensorflow_quietly
-from intent_bert.config import INTENT, TEXT
+from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, DiskError, SettingsError, reason
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     add_columns(command)
+    add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write the confusion matrix and the mistakes here")
 
@@ -53,11 +54,16 @@ def add_commands(commands: Any) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.data.tables import read_table
+    from intent_bert.model.decision import Predictions
+    from intent_bert.model.folder import ModelFolder
 
-    table = read_table(options.file, options.text_column, options.label_column)
+    folder = ModelFolder(options.model_dir)
+    separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
+    sets = separator if folder.decision.multi_label else None
+    table = read_table(options.file, options.text_column, options.label_column, sets)
     import numpy as np
 
-    from intent_bert.evaluation.metrics import evaluate_probabilities
+    from intent_bert.evaluation.multi_label import evaluate_predictions
     from intent_bert.files.progress import progress_bar
 
     predictor = _load_predictor(options)
@@ -67,8 +73,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
         for batch in _batches(texts, 512):
             parts.append(predictor.predictions(batch))
             bar.update(len(batch))
-    probabilities, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
-    result = evaluate_probabilities(texts, list(table[INTENT]), probabilities, predictor.classes, numbers)
+    predictions = Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    labels = list(table[INTENT])
+    result = evaluate_predictions(predictor.decision, texts, labels, predictions, predictor.classes, separator)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
         _write_reports(output, result, Path(options.file).name)
@@ -161,9 +168,13 @@ def _print_predictions(
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    top_k, several = predictor.checked_top_k(options.top_k), predictor.decision.multi_label
     for batch in batches:
-        for text, ranking in zip(batch, predictor.predict(batch, top_k=options.top_k), strict=True):
-            print(as_json(text, ranking) if options.json else _as_line(text, ranking), flush=flush)
+        for text, (ranking, intents) in zip(batch, predictor.rankings_and_intents(batch, top_k), strict=True):
+            if options.json:
+                print(as_json(text, ranking, intents=intents if several else None), flush=flush)
+            else:
+                print(_as_line(text, intents if several else ranking), flush=flush)
 
 
 def _as_line(text: str, ranking: Sequence[Any]) -> str:

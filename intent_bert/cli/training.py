@@ -31,8 +31,7 @@ def run_train(options: argparse.Namespace) -> None:
     result = train(config)
     best = "test" if "test" in result.evaluations else "validation" if "validation" in result.evaluations else "train"
     for name, evaluation in result.evaluations.items():
-        print(f"{name:<10} accuracy {evaluation.accuracy:.4f}  macro F1 {evaluation.macro_f1:.4f}  "
-              f"loss {evaluation.loss:.4f}  ({evaluation.rows} rows)")  # fmt: skip
+        print(f"{name:<10} {evaluation.summary()}  ({evaluation.rows} rows)")
     print(f"\nper intent, {best}:\n{result.evaluations[best].report()}\n")
     print(f"trained in {result.seconds:.0f} s")
     print(f"model folder      {result.folder}")

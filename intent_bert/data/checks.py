@@ -2,11 +2,13 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
 from intent_bert.data.cells import shown, shown_name
+from intent_bert.data.label_sets import all_labels, joined, never_joined
 from intent_bert.data.labels import Label, classes_of, label_ids
 from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, IntentBertError
@@ -23,21 +25,28 @@ def check_tables(
     validation: pd.DataFrame | None = None,
     test: pd.DataFrame | None = None,
     strict: bool = False,
+    label_separator: str | None = None,
 ) -> list[str]:
     """Check what only shows across rows and tables; log each warning once.
 
+    With ``label_separator`` rows with several labels are expected.
+
     Returns:
-        The warnings: nearly as many intents as rows, one text under two intents, texts of the other tables that also
-        stand in train, labels that train never had.
+        The warnings: nearly as many intents as rows, one text under two intents, no row with several labels where they
+        are expected, texts of the other tables that also stand in train, labels that train never had.
 
     Raises:
         DataError: train has one intent only, or another one in each row though a likelier column is there or the
             intents are very many; or ``strict`` and there is a warning.
     """
-    classes = classes_of(train[INTENT])
+    classes = classes_of(all_labels(train[INTENT]))
+    if not classes:
+        raise DataError(f"{train.attrs.get('source')} has no label in any row: expected at least two intents")
     if len(classes) < 2:
         raise DataError(f"{train.attrs.get('source')} has one intent only, {shown(classes[0])}: expected at least two")
     warnings = _too_many_labels(train, len(classes)) + _contradictions(train)
+    if label_separator is not None and (unjoined := never_joined(list(train[INTENT]), label_separator)):
+        warnings.append(f"{train.attrs.get('source')}: {unjoined}")
     for name, table in (("validation", validation), ("test", test)):
         if table is not None:
             warnings += _overlap(name, table, train) + _unknown_labels(name, table, classes)
@@ -55,10 +64,11 @@ def check_label_types(train: pd.DataFrame) -> None:
         DataError: labels of several types, with the first row of each.
     """
     first: dict[type, str] = {}
-    for row, label in train[INTENT].items():
-        kind = float if type(label) is int else type(label)
-        if kind not in first:
-            first[kind] = f"{shown(label)} in row {row}"
+    for row, labels in train[INTENT].items():
+        for label in all_labels([labels]):
+            kind = float if type(label) is int else type(label)
+            if kind not in first:
+                first[kind] = f"{shown(label)} in row {row}"
     if len(first) > 1:
         raise DataError(
             f"{train.attrs.get('source')} has labels of several types, {' and '.join(first.values())}: "
@@ -102,9 +112,14 @@ def _contradictions(train: pd.DataFrame) -> list[str]:
     if texts.empty:
         return []
     rows = train[train[TEXT] == texts[0]][INTENT]
-    where = _listed([f"row {row}: {shown_name(label)}" for row, label in rows.items()])
+    where = _listed([f"row {row}: {_written(labels)}" for row, labels in rows.items()])
     many = "1 text stands" if len(texts) == 1 else f"{len(texts)} texts stand"
     return [f"{train.attrs.get('source')}: {many} under more than one intent, such as {shown(texts[0])} ({where})"]
+
+
+def _written(labels: Any) -> str:
+    """A row's label or label set in a warning."""
+    return shown_name(joined(all_labels([labels]), " and ")) or "none"
 
 
 def _listed(names: list[str]) -> str:
@@ -124,7 +139,8 @@ def _overlap(name: str, table: pd.DataFrame, train: pd.DataFrame) -> list[str]:
 
 
 def _unknown_labels(name: str, table: pd.DataFrame, classes: list[Label]) -> list[str]:
-    unknown = table[INTENT][label_ids(table[INTENT], classes) < 0]
+    labels = pd.Series(all_labels(table[INTENT]), dtype=object)
+    unknown = labels[label_ids(labels, classes) < 0]
     if unknown.empty:
         return []
     counts = _listed([f"{shown_name(label)} ({count})" for label, count in unknown.value_counts().items()])

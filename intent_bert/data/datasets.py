@@ -105,7 +105,12 @@ NAMED = {  # name -> (what, licence)
 # ------------------------------------------------------------------------------------- what callers use
 
 
-def load(name_or_folder: str | Path, text_column: str = "text", label_column: str = "intent") -> Splits:
+def load(
+    name_or_folder: str | Path,
+    text_column: str = "text",
+    label_column: str = "intent",
+    label_separator: str | None = None,
+) -> Splits:
     """The tables of a data set: "sample", "snips", a folder of the data folder, or any folder with a train file.
 
     SNIPS is downloaded when it is not there yet. A string that is a known name means that data set, even if a
@@ -115,7 +120,7 @@ def load(name_or_folder: str | Path, text_column: str = "text", label_column: st
 
     folder = _find(name_or_folder)
     tables = {
-        split: read_table(file, text_column=text_column, label_column=label_column)
+        split: read_table(file, text_column, label_column, label_separator)
         for split, file in split_files(folder).items()
     }
     name = name_or_folder if isinstance(name_or_folder, str) and name_or_folder in NAMED else folder.resolve().name
@@ -127,7 +132,8 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
     from intent_bert.data.checks import check_label_types, check_tables
     from intent_bert.data.tables import read_table
 
-    columns = (config.text_column, config.label_column)
+    separator = getattr(config, "separator_to_read", None)
+    columns = (config.text_column, config.label_column, separator)
     if (config.data is None) == (config.train_file is None):
         raise SettingsError("say what to train on: either --data NAME or --train-file FILE, and not both")
     tables: dict[str, DataFrame | None]
@@ -141,7 +147,8 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
             tables[name] = read_table(file, *columns)
     assert tables["train"] is not None
     check_label_types(tables["train"])
-    check_tables(tables["train"], tables["validation"], tables["test"], config.strict)
+    expected = None if getattr(config, "mix", 0) else separator  # of mixed sentences some have several labels anyhow
+    check_tables(tables["train"], tables["validation"], tables["test"], config.strict, expected)
     return {name: table for name, table in tables.items() if table is not None}
 
 

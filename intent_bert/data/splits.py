@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT, TrainingConfig, check_seed
+from intent_bert.data.label_set_splits import held_out_texts
+from intent_bert.data.label_sets import holds_label_sets
 from intent_bert.data.labels import classes_of, label_ids
 from intent_bert.data.tables import Source, read_table
 from intent_bert.errors import DataError, SettingsError
@@ -19,7 +21,8 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
     """Split a table in two, the second with about ``share`` of every intent's rows (stratified, seeded).
 
     An intent gives at least one row when it has two; an intent with a single row keeps it in the first table. All
-    rows of one text go to the same side; a text under two intents stays in the first.
+    rows of one text go to the same side; a text under two intents stays in the first. Of label sets, every label gives
+    its share.
 
     Raises:
         SettingsError: ``share`` is not between 0 and 1.
@@ -27,6 +30,9 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
     if not 0 < share < 1:
         raise SettingsError(f"the validation share must be between 0 and 1, not {share}")
     rng = np.random.default_rng(seed)
+    if holds_label_sets(table[INTENT]):
+        second = table[TEXT].isin(held_out_texts(list(table[TEXT]), list(table[INTENT]), share, rng))
+        return table[~second], table[second]
     chosen: set[str] = set()
     numbers, counts = label_ids(table[INTENT], classes_of(table[INTENT])), table.groupby(TEXT)[INTENT].nunique()
     for number in range(numbers.max() + 1):
@@ -38,7 +44,12 @@ def split_off(table: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFram
     return table[~second], table[second]
 
 
-def split_table(table: Source, shares: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> tuple[pd.DataFrame, ...]:
+def split_table(
+    table: Source,
+    shares: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    label_separator: str | None = None,
+) -> tuple[pd.DataFrame, ...]:
     """Split one table into train, validation and test, or with two shares into train and test (stratified, seeded).
 
     The shares are of every intent's distinct texts, rounded. As in ``split_off``, all rows of one text go to the same
@@ -49,6 +60,7 @@ def split_table(table: Source, shares: Sequence[float] = (0.7, 0.15, 0.15), seed
         table: what ``read_table`` takes, with the columns text and intent.
         shares: positive numbers that add up to 1 or to 100.
         seed: 0 to 2**32 - 1.
+        label_separator: as ``read_table`` has it, for rows with several labels: every label keeps its share.
 
     Returns:
         Two or three tables, the rows of each in the order of ``table`` and with its index.
@@ -64,7 +76,7 @@ def split_table(table: Source, shares: Sequence[float] = (0.7, 0.15, 0.15), seed
     """
     fractions = _fractions(shares)
     check_seed(seed)
-    table = read_table(table)
+    table = read_table(table, label_separator=label_separator)
     train, test = split_off(table, fractions[-1], seed)
     parts: tuple[pd.DataFrame, ...] = (train, test)
     if len(fractions) == 3:

@@ -14,24 +14,33 @@ import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
 from intent_bert.data.cells import text_problem
+from intent_bert.data.label_sets import LabelSet, label_set
 from intent_bert.data.labels import Label, label_problem, plain_label
 from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
 
-Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Label]]
+Source: TypeAlias = str | PathLike | pd.DataFrame | tuple[Sequence[str], Sequence[Any]]
 
 
-def read_table(source: Source, text_column: str = TEXT, label_column: str | None = INTENT) -> pd.DataFrame:
+def read_table(
+    source: Source,
+    text_column: str = TEXT,
+    label_column: str | None = INTENT,
+    label_separator: str | None = None,
+) -> pd.DataFrame:
     """Read sentences and their intents, and check each row.
 
     Args:
         source: a path (.csv, .tsv, .jsonl, .parquet), a DataFrame, or a pair (texts, labels).
         text_column: the name of the column with the sentences.
         label_column: the name of the column with the intents; ``None`` reads the sentences alone.
+        label_separator: a row may have several labels, or none: a list of them, or a text in which this joins them.
+            None, the default, asks for exactly one label in each row.
 
     Returns:
         A DataFrame with the columns ``text`` (str) and, unless left out, ``intent`` (str; int, float or bool where
-        the source is typed and has those), the rows in order, ``attrs["source"]`` saying where from.
+        the source is typed and has those; a sorted tuple of them with ``label_separator``), the rows in order,
+        ``attrs["source"]`` saying where from.
 
     Raises:
         DataError: no such file, an unreadable one, a missing column, an empty table, an empty text or label.
@@ -55,9 +64,10 @@ def read_table(source: Source, text_column: str = TEXT, label_column: str | None
         raise DataError(f"{name} is empty: expected at least one row under the header")
     table[TEXT] = _check_sentences(table[TEXT], name, text_column)
     if label_column:
-        labels = _check_labels(table[INTENT], name, label_column)
-        mixed = len(set(map(type, labels))) > 1  # where pandas would make 1 beside 2.5 into 1.0
-        table[INTENT] = pd.Series(labels, table.index, dtype=object) if mixed else labels
+        labels = _check_labels(table[INTENT], name, label_column, label_separator)
+        several_types = len(set(map(type, labels))) > 1  # where pandas would make 1 beside 2.5 into 1.0
+        as_objects = several_types or label_separator is not None
+        table[INTENT] = pd.Series(labels, table.index, dtype=object) if as_objects else labels
     table.attrs["source"] = name
     return table
 
@@ -95,7 +105,9 @@ def _check_sentences(texts: pd.Series, name: str, column: str) -> list[str]:
     return [str(text) for text in texts]  # numpy's texts, too
 
 
-def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:
+def _check_labels(labels: pd.Series, name: str, column: str, separator: str | None) -> list[Label] | list[LabelSet]:
+    if separator is not None:
+        return _check_label_sets(labels, name, column, separator)
     checked: list[Label] = []
     for row, value in labels.items():
         label = plain_label(value)
@@ -103,6 +115,16 @@ def _check_labels(labels: pd.Series, name: str, column: str) -> list[Label]:
         if problem:
             raise DataError(f"{name}, row {row}, column {column!r}: {problem}")
         checked.append(label)
+    return checked
+
+
+def _check_label_sets(labels: pd.Series, name: str, column: str, separator: str) -> list[LabelSet]:
+    checked: list[LabelSet] = []
+    for row, value in labels.items():
+        try:
+            checked.append(label_set(value, separator))
+        except DataError as error:
+            raise DataError(f"{name}, row {row}, column {column!r}: {error}") from None
     return checked
 
 

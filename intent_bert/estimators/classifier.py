@@ -17,6 +17,15 @@ from intent_bert.data.checks import check_tables
 from intent_bert.data.splits import with_validation
 from intent_bert.data.tables import check_texts, read_table
 from intent_bert.errors import DataError
+from intent_bert.estimators.targets import (
+    chosen_lists,
+    columns_of,
+    has_label_lists,
+    in_columns,
+    is_matrix,
+    label_lists,
+    right_rows,
+)
 from intent_bert.export.exports import export_with_the_run, sentences_for
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
 from intent_bert.model.decision import NO_INTENT, Predictions
@@ -35,6 +44,10 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     choose the best epoch on; the default, 0, trains on everything and keeps the last epoch. ``callbacks`` are Keras
     callbacks; their ``model`` is the one that is fitted, which ends in the logits. ``verbose=1`` shows progress on
     stderr. The same rows and settings give the weights that ``train`` gives.
+
+    Texts may have several intents, or none: ``y`` is then a list of lists of labels, or scikit-learn's indicator
+    matrix, and ``predict`` gives the same form back. ``multi_label=True`` says so of plain labels, to be learnt with
+    ``mix``.
 
     Attributes:
         classes_: the labels, sorted, with the type they came in.
@@ -64,6 +77,9 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         train_layers: str | int = _DEFAULTS["train_layers"],
         class_weight: str | Mapping[Any, float] | None = None,
         adapter_size: int | None = None,
+        multi_label: bool = _DEFAULTS["multi_label"],
+        label_separator: str = _DEFAULTS["label_separator"],
+        mix: float = _DEFAULTS["mix"],
         max_seq_len: int | None = _DEFAULTS["max_seq_len"],
         validation_split: float = 0.0,
         seed: int = _DEFAULTS["seed"],
@@ -86,6 +102,9 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.train_layers = train_layers
         self.class_weight = class_weight
         self.adapter_size = adapter_size
+        self.multi_label = multi_label
+        self.label_separator = label_separator
+        self.mix = mix
         self.max_seq_len = max_seq_len
         self.validation_split = validation_split
         self.seed = seed
@@ -94,16 +113,25 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> "IntentClassifier":
-        """Fine-tune a fresh model on texts (a list, array or Series of strings) and their labels."""
+        """Fine-tune a fresh model on texts (a list, array or Series of strings) and their labels.
+
+        Args:
+            X: the texts.
+            y: a label for each; or lists of labels, or an indicator matrix (array, sparse or DataFrame) of 0 and 1.
+        """
         if y is None:
             raise DataError("expected a label for each text, got None: fit(texts, labels)")
-        config = TrainingConfig.of(**{name: getattr(self, name) for name in self._settings()})
-        table = read_table((check_texts(X), list(y)))
-        check_tables(table)
+        settings = {name: getattr(self, name) for name in self._settings()}
+        several = has_label_lists(y) or is_matrix(y)
+        config = TrainingConfig.of(**{**settings, "multi_label": self.multi_label or several})
+        facts = {"indicator_columns": columns_of(y)} if is_matrix(y) else {}
+        labels = label_lists(y) if is_matrix(y) else list(y)
+        table = read_table((check_texts(X), labels), label_separator=config.separator_to_read)
+        check_tables(table, label_separator=None if several or config.mix else config.separator_to_read)
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
-        return self._set(trained_artifact(prepared, result))
+        return self._set(trained_artifact(prepared, result, **facts))
 
     @property
     def model_(self) -> keras.Model:
@@ -111,12 +139,19 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._artifact.model
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """The label of each text, in order, with the type of the labels given to ``fit``.
 
-        A text without a word in it has no label: None, in an array of objects.
+        A text without a word in it has no label: None, in an array of objects. Of several intents a text it gives the
+        form of ``y``: an indicator matrix, int (texts, columns), or lists of labels.
         """
         predictions = self._predictions(X)
+        if self._artifact.decision.multi_label:
+            chosen = self._artifact.decision.chosen(predictions)
+            columns = self._indicator_columns
+            if columns is None:
+                return chosen_lists(chosen, self._artifact.classes)
+            return in_columns(chosen.astype(int), self._artifact.classes, columns)
         labels = self.classes_[predictions.numbers]
         none = predictions.numbers == NO_INTENT
         if none.any():
@@ -126,10 +161,19 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, float32 (texts, classes), columns in the order of ``classes_``."""
-        return self._predictions(X).probabilities
+        probabilities = self._predictions(X).probabilities
+        if self._indicator_columns is None:
+            return probabilities
+        return in_columns(probabilities, self._artifact.classes, self._indicator_columns)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy of ``predict``; a text without a label counts as a mistake."""
+        """The accuracy of ``predict``; a text without a label counts as a mistake.
+
+        Of several intents a text it is the subset accuracy: the share of texts with exactly their labels.
+        """
+        check_is_fitted(self)
+        if self._artifact.decision.multi_label:
+            return float(np.average(right_rows(self.predict(X), y), weights=sample_weight))
         right = [found is not None and found == label for found, label in zip(self.predict(X), y, strict=True)]
         return float(np.average(right, weights=sample_weight))
 
@@ -163,8 +207,10 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def _set(self, artifact: Artifact) -> "IntentClassifier":
         self._artifact, self._predictor = artifact, IntentPredictor(artifact, KerasEngine(artifact.model))
-        one_type = len({type(label) for label in artifact.classes}) == 1
-        self.classes_ = np.array(artifact.classes, None if one_type else object)
+        self._indicator_columns = artifact.settings.get("indicator_columns")
+        classes = artifact.classes if self._indicator_columns is None else self._indicator_columns
+        one_type = len({type(label) for label in classes}) == 1
+        self.classes_ = np.array(classes, None if one_type else object)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -172,6 +218,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.input_tags.one_d_array = True
+        tags.classifier_tags.multi_label = True
         return tags
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,14 +8,17 @@ from typing import Any
 from intent_bert.bert.config import BertConfig
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.markdown import as_code, as_text
-from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.multi_label import AnyEvaluation
 from intent_bert.version import __version__
 
 INTENTS_LISTED_UP_TO = 40
 
 
 def model_card(
-    settings: dict[str, Any], classes: Sequence[Label], evaluations: dict[str, Evaluation], params: BertConfig
+    settings: dict[str, Any],
+    classes: Sequence[Label],
+    evaluations: dict[str, AnyEvaluation],
+    params: BertConfig,
 ) -> str:
     """Markdown: what the model is, how good it is, how it was made and how to ask it.
 
@@ -34,12 +37,10 @@ intent_bert {__version__}, {time.strftime("%Y-%m-%d")}.
 
 Intents: {_listed(classes)}.
 
-| split | rows | accuracy | macro F1 | loss |
-|---|---|---|---|---|
 {_metrics(evaluations)}
 {_unknown(evaluations)}
-The model was trained on "train": the other splits say how good it is on new sentences. Every sentence gets one of these
-intents, also one that means none of them. `mistakes.csv` and `confusion_matrix.png` show where it goes wrong.
+The model was trained on "train": the other splits say how good it is on new sentences. {_gets(settings)} `mistakes.csv`
+and `confusion_matrix.png` show where it goes wrong.
 
 ## Ask it
 
@@ -64,15 +65,29 @@ def _listed(classes: Sequence[Label]) -> str:
     return f"{listed} and {more} more (labels.json)" if more > 0 else listed
 
 
-def _metrics(evaluations: dict[str, Evaluation]) -> str:
-    def line(name: str, each: Evaluation) -> str:
+def _metrics(evaluations: dict[str, AnyEvaluation]) -> str:
+    _, *names = next(iter(evaluations.values())).METRICS  # the loss stands last
+    shown = " | ".join(name.replace("_", " ").replace("f1", "F1").replace("hamming", "Hamming") for name in names)
+
+    def line(name: str, each: AnyEvaluation) -> str:
+        values = " | ".join(f"{getattr(each, metric):.4f}" for metric in names)
         loss = "-" if math.isnan(each.loss) else f"{each.loss:.4f}"
-        return f"| {as_text(name)} | {each.rows} | {each.accuracy:.4f} | {each.macro_f1:.4f} | {loss} |"
+        return f"| {as_text(name)} | {each.rows} | {values} | {loss} |"
 
-    return "\n".join(line(*item) for item in evaluations.items())
+    head = f"| split | rows | {shown} | loss |\n|---|---|{'---|' * len(names)}---|\n"
+    return head + "\n".join(line(*item) for item in evaluations.items())
 
 
-def _unknown(evaluations: dict[str, Evaluation]) -> str:
+def _gets(settings: dict[str, Any]) -> str:
+    if not settings.get("multi_label"):
+        return "Every sentence gets one of these\nintents, also one that means none of them."
+    gets = "A sentence gets\nall intents whose probability reaches their threshold (config.json), or none."
+    return (
+        f'{gets} Some of "train" and "validation" were made\nby joining others (mix).' if settings.get("mix") else gets
+    )
+
+
+def _unknown(evaluations: dict[str, AnyEvaluation]) -> str:
     unknown = dict.fromkeys(label for each in evaluations.values() for label in each.unknown_labels)
     if not unknown:
         return ""

@@ -7,7 +7,7 @@ know counts as a mistake: it has a row of its own in the confusion matrix and in
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -47,6 +47,22 @@ class Evaluation:
     labels: list[str] = field(repr=False)
     confusion: np.ndarray = field(repr=False)
     mistakes: "pd.DataFrame" = field(repr=False)
+
+    METRICS: ClassVar = ("loss", "accuracy", "macro_f1")
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """What the best epoch has most of."""
+        return self.accuracy, -self.loss
+
+    @property
+    def headline(self) -> str:
+        """The one metric that a plot's title has room for."""
+        return f"accuracy {self.accuracy:.2%}"
+
+    def summary(self) -> str:
+        """The metrics in a line."""
+        return f"accuracy {self.accuracy:.4f}  macro F1 {self.macro_f1:.4f}  loss {self.loss:.4f}"
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as they stand in ``metrics.json``."""

@@ -1,15 +1,29 @@
 """The files that show where a model goes wrong: the confusion matrix as PNG and CSV, and the mistakes as CSV."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intent_bert.evaluation.confusion_plot import confusion_plot
 from intent_bert.evaluation.drawing import save_plot
-from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.metrics import NO_INTENT_NAME
+from intent_bert.evaluation.multi_label import AnyEvaluation, MultiLabelEvaluation
+from intent_bert.evaluation.multi_label_plot import multi_label_plot
 from intent_bert.files.tables_out import write_csv
 from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
+
+def evaluation_plot(evaluation: AnyEvaluation, title: str) -> "Figure":
+    """The confusion matrix as a plot; of several intents a sentence also which occur together."""
+    if isinstance(evaluation, MultiLabelEvaluation):
+        together = evaluation.together, evaluation.together_right
+        return multi_label_plot(evaluation.confusion, *together, evaluation.labels, title)
+    return confusion_plot(evaluation.confusion, evaluation.labels, title)
+
+
+def write_reports(folder: Path, evaluation: AnyEvaluation, name: str) -> None:
     """Write the three files; those that stand there are replaced.
 
     Args:
@@ -17,9 +31,10 @@ def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
         evaluation: the metrics of one table.
         name: the table's, for the plot's title.
     """
-    plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}: accuracy {evaluation.accuracy:.2%}")
-    save_plot(plot, folder / CONFUSION_PICTURE)
-    counts = ([label, *row] for label, row in zip(evaluation.labels, evaluation.confusion.tolist(), strict=True))
-    write_csv(folder / CONFUSION_TABLE, ["label", *evaluation.labels], counts)
+    several = isinstance(evaluation, MultiLabelEvaluation)
+    save_plot(evaluation_plot(evaluation, f"{name}: {evaluation.headline}"), folder / CONFUSION_PICTURE)
+    names = [*evaluation.labels, NO_INTENT_NAME] if several else evaluation.labels
+    counts = ([label, *row] for label, row in zip(names, evaluation.confusion.tolist(), strict=True))
+    write_csv(folder / CONFUSION_TABLE, ["label", *names], counts)
     mistakes = evaluation.mistakes
     write_csv(folder / MISTAKES_FILE, mistakes.columns, mistakes.itertuples(index=False))

@@ -70,7 +70,7 @@ class ExportCheck:
         megabytes: its size.
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
-        changed_predictions: sentences whose likeliest intent is another one.
+        changed_predictions: sentences with another intent, or of a multi-label model other intents.
         sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and
             how many of them changed.
     """
@@ -219,7 +219,7 @@ def write_export(
         for outputs in (KerasEngine(model).outputs, exported_outputs)
     )
     differences = np.abs(expected.probabilities - found.probabilities).max(axis=1)  # (sentences,)
-    changed = expected.numbers != found.numbers
+    changed = (artifact.decision.chosen(expected) != artifact.decision.chosen(found)).any(axis=1)
     sure = expected.probabilities.max(axis=1) > SURE
     check = ExportCheck(
         file=path.name,

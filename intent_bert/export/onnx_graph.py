@@ -60,7 +60,10 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
     if "dense" in layers:
         x = graph.add("Tanh", graph.dense(x, layers["dense"]))
     x = graph.add("Identity", graph.dense(x, layers["logits"]), result=LOGITS)  # (B, C)
-    graph.add("Softmax", x, axis=-1, result=PROBABILITIES)
+    if isinstance(layers["intent"], keras.layers.Softmax):
+        graph.add("Softmax", x, axis=-1, result=PROBABILITIES)
+    else:
+        graph.add("Sigmoid", x, result=PROBABILITIES)
     unknown = [name for name in layers if name not in _LAYERS]
     unknown += [weight.path for weight in model.weights if id(weight) not in graph.weights_drawn]
     if unknown:

@@ -5,8 +5,9 @@
 
 The output appears under its own name when it is whole. A run that was killed, or that a broken row stopped, goes on
 with ``resume`` behind the last whole chunk: no row is lost, none is predicted twice. The input's other columns stand
-before ``text``, ``intent`` and ``confidence`` (and ``intent_2``, ``confidence_2`` ... of ``top_k``); one that is called
-as the prediction's are is left out. How rows become bytes is prediction_formats.py's business.
+before ``text``, ``intent`` and ``confidence`` (and ``intent_2``, ``confidence_2`` ... of ``top_k``), and before the
+``intents`` of a multi-label model; one that is called as the prediction's are is left out. How rows become bytes is
+prediction_formats.py's business.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from intent_bert.files.lock import one_writer
 from intent_bert.files.state import SavedState
 from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, PredictionFormat, prediction_format, to_json
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
+from intent_bert.model.decision import Answer
 
 logger = logging.getLogger("intent_bert")
 
@@ -40,15 +42,22 @@ _OF_THE_PREDICTION = re.compile(r"text|(intent|confidence)(_\d+)?|intents|intent
 Ranking = Sequence[Any]  # of Answer, the likeliest first; empty for a text without a word
 
 
-def as_json(text: str, ranking: Ranking, kept: Mapping[str, Any] | None = None) -> str:
-    """One JSON object: the columns kept of the input, text, intent, confidence and the ranking."""
-    return to_json(_as_object(text, ranking, kept or {}))
+def as_json(text: str, ranking: Ranking, kept: Mapping[str, Any] | None = None, intents: Ranking | None = None) -> str:
+    """One JSON object: the columns kept of the input, text, intent, confidence and the ranking.
+
+    ``intents`` are those that a multi-label model gives: their names stand there as well, and the intent is the first
+    of them.
+    """
+    return to_json(_as_object(text, ranking, kept or {}, intents))
 
 
-def _as_object(text: str, ranking: Ranking, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _as_object(text: str, ranking: Ranking, kept: Mapping[str, Any], intents: Ranking | None) -> dict[str, Any]:
+    named, *_ = [*(ranking if intents is None else intents), Answer(None, 0.0)]
+    prediction = {"text": text, "intent": named.intent, "confidence": round(named.confidence, 6)}
+    if intents is not None:
+        prediction["intents"] = [answer.intent for answer in intents]
     names = [{"name": answer.intent, "confidence": round(answer.confidence, 6)} for answer in ranking]
-    best = names[0] if names else {"name": None, "confidence": 0.0}
-    return {**kept, "text": text, "intent": best["name"], "confidence": best["confidence"], "intent_ranking": names}
+    return {**kept, **prediction, "intent_ranking": names}
 
 
 def predict_file(
@@ -84,11 +93,10 @@ def predict_file(
         DataError: a missing column, or a broken row; what was predicted before it is kept for ``resume``.
         DiskError: the output can't be written, or another process writes it.
     """
-    if top_k < 1:
-        raise SettingsError(f"top_k must be at least 1, not {top_k}")
     place = _place_for(output)
     rows.require(text_column)
-    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), min(top_k, len(predictor.classes)))
+    several = predictor.label_separator if predictor.decision.multi_label else None
+    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), predictor.checked_top_k(top_k), several)
     format = prediction_format(place.suffix.lower(), layout.types(predictor.classes))
     settings = {
         "model": predictor.fingerprint, "engine": predictor.engine, "text_column": text_column,
@@ -139,12 +147,12 @@ def _predict(
             chunk, problem = _chunk(source)
             if chunk:
                 texts = [row.values[layout.text_column] for row in chunk]
-                rankings = predictor.predict(texts, top_k=layout.top_k)
+                predictions = predictor.rankings_and_intents(texts, layout.top_k)
                 for row in chunk:
                     _add(digest, row)
                 done.rows, done.sha256 = done.rows + len(chunk), digest.hexdigest()
                 run.keep(
-                    stream, [layout.prediction(row, each) for row, each in zip(chunk, rankings, strict=True)], done
+                    stream, [layout.prediction(row, *each) for row, each in zip(chunk, predictions, strict=True)], done
                 )
                 bar.set_postfix_str(f"{done.rows:,} sentences", refresh=False)
                 bar.update(rows.position - bar.n)
@@ -178,26 +186,35 @@ def _chunk(source: Iterator[Row]) -> tuple[list[Row], DataError | None]:
 class _Layout:
     """The columns of the output: ``kept`` of the input, each with the kinds of its values, then the prediction's.
 
-    ``kept`` is None from JSON lines to JSON lines: whatever a line holds.
+    ``kept`` is None from JSON lines to JSON lines: whatever a line holds. ``suffix`` is that of the output;
+    ``separator`` joins the intents of a multi-label model, and is None for any other.
     """
 
     text_column: str
     kept: dict[str, Any] | None
-    flat: bool
+    suffix: str
     top_k: int
+    separator: str | None
 
     @classmethod
-    def of(cls, rows: RowReader, text_column: str, columns: Sequence[str] | None, suffix: str, top_k: int) -> "_Layout":
-        flat = suffix != ".jsonl"
-        if columns is None and not flat and rows.path.suffix.lower() == ".jsonl":
+    def of(
+        cls,
+        rows: RowReader,
+        text_column: str,
+        columns: Sequence[str] | None,
+        suffix: str,
+        top_k: int,
+        separator: str | None,
+    ) -> "_Layout":
+        if columns is None and suffix == ".jsonl" and rows.path.suffix.lower() == ".jsonl":
             _without_clashes(rows.columns, text_column, rows.path)
-            return cls(text_column, None, flat, top_k)
+            return cls(text_column, None, suffix, top_k, separator)
         there = {name: kinds for name, kinds in _columns_of(rows).items() if name != text_column}
         if columns is None:
             names = _without_clashes(there, text_column, rows.path)
         else:
             names = _checked([name for name in dict.fromkeys(columns) if name != text_column], list(there), rows.path)
-        return cls(text_column, {name: there[name] for name in names}, flat, top_k)
+        return cls(text_column, {name: there[name] for name in names}, suffix, top_k, separator)
 
     def read(self, rows: RowReader) -> Iterator[Row]:
         if self.kept is not None:
@@ -207,6 +224,8 @@ class _Layout:
     def types(self, classes: Sequence[Any]) -> dict[str, Any]:
         """Each column of a flat output with the kinds of its values, or with its Arrow type."""
         types = {**(self.kept or {}), "text": {str}}
+        if self.separator is not None:
+            types["intents"] = {list}
         for behind in self._numbered():
             types |= {f"intent{behind}": {type(label) for label in classes}, f"confidence{behind}": {float}}
         return types
@@ -214,18 +233,22 @@ class _Layout:
     def _numbered(self) -> list[str]:
         return ["", *(f"_{number}" for number in range(2, self.top_k + 1))]
 
-    def prediction(self, row: Row, ranking: Ranking) -> dict[str, Any]:
-        """A row of the output."""
+    def prediction(self, row: Row, ranking: Ranking, intents: Ranking) -> dict[str, Any]:
+        """A row of the output; of a multi-label model flat ones name the intents that it has, not the likeliest."""
+        several = self.separator is not None
         text = row.values[self.text_column]
         if self.kept is None:
             names = [name for name in row.values if name != self.text_column and not _OF_THE_PREDICTION.fullmatch(name)]
         else:
             names = list(self.kept)
         kept = {name: row.values.get(name) for name in names}
-        if not self.flat:
-            return _as_object(text, ranking, kept)
+        if self.suffix == ".jsonl":
+            return _as_object(text, ranking, kept, intents if several else None)
         best: dict[str, Any] = {"intent": None, "confidence": 0.0}
-        for behind, each in zip(self._numbered(), ranking, strict=False):
+        if self.separator is not None:
+            names = [str(each.intent) for each in intents]
+            best["intents"] = names if self.suffix == ".parquet" else self.separator.join(names)
+        for behind, each in zip(self._numbered(), intents if several else ranking, strict=False):
             best |= {f"intent{behind}": each.intent, f"confidence{behind}": float(each.confidence)}
         return {**kept, "text": text, **best}
 

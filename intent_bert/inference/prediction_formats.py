@@ -93,6 +93,8 @@ class _Parquet:
     def _type(self, kinds: Any) -> Any:
         if isinstance(kinds, self.arrow.DataType):
             return kinds
+        if kinds == {list}:
+            return self.arrow.list_(self.arrow.string())
         kinds = kinds - {type(None)}
         if kinds == {bool}:
             return self.arrow.bool_()

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 
+from intent_bert.config import LABEL_SEPARATOR
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
 from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
 from intent_bert.model.folder import CONFIG_FILE, ModelFolder
+from intent_bert.model.multi_label import intents_of
 
 if TYPE_CHECKING:
     from intent_bert.model.saved import Artifact
@@ -37,6 +39,7 @@ class IntentPredictor:
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
         decision: how the network's outputs become predictions.
+        label_separator: what joined the labels of a row in training.
         fingerprint: the sha256 of the folder's ``config.json``, which names those of its files.
     """
 
@@ -44,6 +47,8 @@ class IntentPredictor:
         self.classes, self.max_seq_len, self.tokenizer = model.classes, model.max_seq_len, model.tokenizer
         self.decision: Decision = model.decision
         self._engine, self.engine = engine, engine.name
+        settings = model.config["settings"] if isinstance(model, ModelFolder) else model.settings
+        self.label_separator = settings.get("label_separator", LABEL_SEPARATOR)
         self.fingerprint = ""
         self._warned_of_cut = False
 
@@ -84,16 +89,41 @@ class IntentPredictor:
     def predict(self, texts: str | Iterable[str], top_k: int | None = None) -> list[Answer] | list[list[Answer]]:
         """The intent of each text, in order; with ``top_k`` the k likeliest of each, the likeliest first.
 
-        A single string counts as a list of one. Memory does not grow with the number of texts beyond the predictions.
+        A single string counts as a list of one. Of a multi-label model the intent is the likeliest of those that
+        ``predict_intents`` gives, None with confidence 0 where it gives none. Memory does not grow with the number of
+        texts beyond the predictions.
         """
-        k = self._check_top_k(top_k)
+        k = self.checked_top_k(top_k)
+        answers: list[Answer] = []
         rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
-            predictions = self.predictions(chunk)
-            rankings += [ranking(row, number, self.classes, k) for row, number in zip(*predictions, strict=True)]
-        if top_k is None:
-            return [ranked[0] if ranked else Answer(None, 0.0) for ranked in rankings]
-        return rankings
+            found = self.rankings_and_intents(chunk, k)
+            if top_k is None:
+                answers += [intents[0] if intents else Answer(None, 0.0) for _, intents in found]
+            else:
+                rankings += [ranked[:k] for ranked, _ in found]
+        return answers if top_k is None else rankings
+
+    def predict_intents(self, texts: str | Iterable[str]) -> list[list[Answer]]:
+        """All intents of each text, in order, the likeliest first; none where no intent fits.
+
+        A model that was trained with ``multi_label`` gives each intent whose probability reaches its threshold; any
+        other gives one intent, or none for a text without a word in it.
+        """
+        return [intents for chunk in _chunks(texts) for _, intents in self.rankings_and_intents(chunk, 1)]
+
+    def rankings_and_intents(self, texts: Sequence[str], top_k: int) -> list[tuple[list[Answer], list[Answer]]]:
+        """For each text the k likeliest intents, and the intents that it has; the likeliest first.
+
+        Of several intents the ranking holds all, however small k is.
+        """
+        predictions = self.predictions(texts)
+        if not self.decision.multi_label:
+            rows = zip(predictions.probabilities, predictions.numbers, strict=True)
+            rankings = [ranking(row, number, self.classes, top_k) for row, number in rows]
+            return [(ranked, ranked[:1]) for ranked in rankings]
+        rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
+        return [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
@@ -101,7 +131,10 @@ class IntentPredictor:
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
 
     def predictions(self, texts: Sequence[str]) -> Predictions:
-        """Probabilities, float32 (N, C), and the predicted intents' numbers (N,) among ``classes``, -1 for none."""
+        """Probabilities, float32 (N, C), and the predicted intents' numbers (N,) among ``classes``, -1 for none.
+
+        ``decision.chosen`` says of them which intents each text has, bool (N, C).
+        """
         ids = self._encode(texts)
         return self.decision.predictions(self._engine.outputs(ids), is_wordless(ids))
 
@@ -115,7 +148,12 @@ class IntentPredictor:
             raise DataError(f"predict_one takes one text, not {type(text).__name__}: use predict for several")
         return self.predict([text])[0]
 
-    def _check_top_k(self, top_k: int | None) -> int:
+    def checked_top_k(self, top_k: int | None) -> int:
+        """How many intents to name: at most as many as there are, by default one.
+
+        Raises:
+            SettingsError: it is below 1.
+        """
         if top_k is not None and top_k < 1:
             raise SettingsError(f"top_k must be at least 1, not {top_k}")
         return min(top_k or 1, len(self.classes))

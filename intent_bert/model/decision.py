@@ -9,7 +9,7 @@ None with confidence 0, its probabilities are all alike, and where it has a labe
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class Decision:
         scope: what tells sentences in scope from others; None where the model was saved without.
     """
 
+    multi_label: ClassVar[bool] = False
     calibration: Calibration | None = None
     scope: Scope | None = field(default=None, compare=False)
 
@@ -92,6 +93,10 @@ class Decision:
                 "labelled sentences that training has not seen, adds what it needs"
             )
         return predictions.scores >= self.threshold
+
+    def chosen(self, predictions: Predictions) -> np.ndarray:
+        """Which intents each sentence has, bool (N, C): here the predicted one, or none."""
+        return predictions.numbers[:, None] == np.arange(predictions.probabilities.shape[1])
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in ``config.json``, without the arrays of ``scope``."""

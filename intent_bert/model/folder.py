@@ -5,6 +5,7 @@
     vocab.txt               the WordPiece vocabulary
     tokenizer_config.json   whether text is lower-cased
     labels.json             the intents in the order of the outputs; numbers and booleans keep their type
+    scope.npz               what tells sentences in scope from others: training sentences as vectors, no text
     model.onnx              the same model for ONNX Runtime, where it was exported; so are model.int8.onnx,
                             model.tflite and savedmodel/, each with what its check found in a file .json beside it
     metrics.json            the metrics of each split             (the rest is for people, not for loading)
@@ -32,8 +33,11 @@ from intent_bert.errors import DiskError, IntentBertError, ModelFolderError, Set
 from intent_bert.files.atomic import atomic_folder, check_writable, disk_errors, link_tree
 from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
+from intent_bert.model.multi_label import decision_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from intent_bert.data.labels import Label
 
 FORMAT_VERSION = 2  # 1: before 0.2.0, the architecture's settings one by one and no decision
@@ -41,6 +45,7 @@ CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "lab
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 ONNX_FILE, ONNX_INT8_FILE, LITERT_FILE, SAVEDMODEL = "model.onnx", "model.int8.onnx", "model.tflite", "savedmodel"
+SCOPE_FILE = "scope.npz"
 LOG_FOLDER = "logs"
 UNFINISHED = "unfinished"  # what a run that was killed has left in its output folder
 LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
@@ -77,7 +82,7 @@ def check_name(exported: str) -> str:
 
 _EXPORTS = (*FORMATS.values(), *QUANTIZED.values())
 _OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # which put them into every folder that they show
-_OWN_ENTRIES = {CONFIG_FILE, *LOADED_FILES, *_READ_FILES, *_EXPORTS, *map(check_name, _EXPORTS)}
+_OWN_ENTRIES = {CONFIG_FILE, *LOADED_FILES, SCOPE_FILE, *_READ_FILES, *_EXPORTS, *map(check_name, _EXPORTS)}
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -116,7 +121,13 @@ class ModelFolder:
     @cached_property
     def decision(self) -> Decision:
         """How the network's outputs become predictions."""
-        return self._read(lambda: Decision.from_dict(self.config["decision"]))
+        return self._read(lambda: decision_of(self.config["decision"], self._scope_arrays))
+
+    def _scope_arrays(self) -> dict[str, "np.ndarray"]:
+        import numpy as np
+
+        with np.load(self.file(SCOPE_FILE), allow_pickle=False) as arrays:
+            return dict(arrays)
 
     @cached_property
     def max_seq_len(self) -> int:

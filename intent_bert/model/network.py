@@ -1,6 +1,6 @@
 """The classifier: a BERT encoder, a head, and the intents' logits.
 
-    input_ids (B, T) -> BertModelLayer (B, T, H) -> vector (B, F) -> head -> logits (B, C) -> softmax
+    input_ids (B, T) -> BertModelLayer (B, T, H) -> vector (B, F) -> head -> logits (B, C) -> softmax, or sigmoids
 
     head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout -> logits
              linear   pooling (B, H) -> dropout -> logits
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 import keras
+import numpy as np
 from keras import ops
 
 from intent_bert.bert.checkpoint import check_checkpoint_folder, load_stock_weights
@@ -43,6 +44,7 @@ def create_model(
     train_layers: str | int = "all",
     adapter_size: int | None = Architecture.adapter_size,
     dtype: str | None = None,
+    multi_label: bool = Architecture.multi_label,
 ) -> keras.Model:
     """A classifier with pretrained weights in its encoder, ready to be compiled and trained.
 
@@ -59,6 +61,8 @@ def create_model(
             layers have no dropout.
         adapter_size: adds Houlsby adapters of this width and freezes the rest of the encoder.
         dtype: a Keras dtype policy such as "mixed_bfloat16"; logits and softmax stay float32.
+        multi_label: a sentence may have several intents, or none: each has a probability of its own (a sigmoid). Train
+            with ``BinaryCrossentropy()`` on targets of 0 and 1, float32 (B, C).
 
     Returns:
         A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
@@ -69,7 +73,7 @@ def create_model(
         CheckpointError: the checkpoint is not whole or does not fit its config.
     """
     folder = check_checkpoint_folder(resolve(bert_ckpt_file))
-    architecture = Architecture(pooling, head, dropout, max_seq_len, adapter_size)
+    architecture = Architecture(pooling, head, dropout, max_seq_len, adapter_size, multi_label)
     return pretrained_model(folder, params_from_pretrained_ckpt(folder), classes, architecture, train_layers, dtype)
 
 
@@ -121,7 +125,10 @@ def build_model(
         x = keras.layers.Dense(config.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
         x = keras.layers.Dropout(architecture.dropout, name="dropout_2", dtype=dtype)(x)
     x = keras.layers.Dense(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
-    probabilities = keras.layers.Softmax(name=PROBABILITIES, dtype="float32")(x)
+    if architecture.multi_label:
+        probabilities = keras.layers.Activation("sigmoid", name=PROBABILITIES, dtype="float32")(x)
+    else:
+        probabilities = keras.layers.Softmax(name=PROBABILITIES, dtype="float32")(x)
     return keras.Model(input_ids, probabilities, name="intent_classifier")
 
 
@@ -137,8 +144,17 @@ def _encoder_config(config: BertConfig, architecture: Architecture) -> BertConfi
     return BertConfig.from_dict({**config.to_dict(), **changed})
 
 
+def start_at_priors(model: keras.Model, shares: np.ndarray) -> None:
+    """Let a multi-label model begin with each intent's share of the sentences, (C,), as its probability.
+
+    From zero, the first steps would only teach that most intents are rare.
+    """
+    logits = np.log(shares) - np.log1p(-shares)
+    model.get_layer(LOGITS).bias.assign(logits.astype("float32"))
+
+
 def logits_model(model: keras.Model) -> keras.Model:
-    """The same layers without the softmax: inputs -> logits float32 (B, C)."""
+    """The same layers without the softmax or the sigmoids: inputs -> logits float32 (B, C)."""
     return keras.Model(model.inputs, model.get_layer(LOGITS).output, name="logits")
 
 

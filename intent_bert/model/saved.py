@@ -24,6 +24,7 @@ from intent_bert.model.folder import (
     FORMAT_VERSION,
     LABELS_FILE,
     LOADED_FILES,
+    SCOPE_FILE,
     WEIGHTS_FILE,
     ModelFolder,
     files_in,
@@ -180,6 +181,8 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
     (folder / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(artifact.tokenizer.do_lower_case), encoding="utf-8")
     write_json(folder / LABELS_FILE, artifact.classes)
+    if artifact.decision.scope is not None:
+        np.savez(folder / SCOPE_FILE, allow_pickle=False, **artifact.decision.scope.arrays())
 
 
 def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None:
@@ -192,4 +195,5 @@ def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None
         "decision": artifact.decision.to_dict(),
         "settings": artifact.settings,
     }
-    write_config(folder, config, [*LOADED_FILES, *(file for name in exported for file in files_in(folder / name))])
+    own = [*LOADED_FILES, *([] if artifact.decision.scope is None else [SCOPE_FILE])]
+    write_config(folder, config, [*own, *(file for name in exported for file in files_in(folder / name))])

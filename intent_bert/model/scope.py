@@ -165,11 +165,13 @@ class Scope:
             if threshold is not None:
                 interval = threshold["interval"]
                 threshold = Threshold(**{**threshold, "interval": interval and tuple(interval)})
-            groups = (
-                (arrays[f"vector_{name}"], arrays[f"layers_{name}"]) for name in ("centers", "projections", "sentences")
-            )
-            numbers = (_floats(values[name]) for name in ("means", "spreads", "weights"))
-            return cls(*groups, arrays["starts"], *numbers, threshold)
+
+            def both(name: str) -> tuple[np.ndarray, np.ndarray]:
+                return arrays[f"vector_{name}"], arrays[f"layers_{name}"]
+
+            means, spreads, weights = (_floats(values[name]) for name in ("means", "spreads", "weights"))
+            spaces = both("centers"), both("projections"), both("sentences")
+            return cls(*spaces, arrays["starts"], means, spreads, weights, threshold)
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFolderError(f"what tells whether a sentence is in scope can't be read ({error!r})") from error
 

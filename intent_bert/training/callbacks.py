@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from intent_bert.bert.layers import PACKAGE
-from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.multi_label import AnyEvaluation
 from intent_bert.files.progress import progress_bar
 from intent_bert.training.resume import Progress, UnfinishedRun
 
 logger = logging.getLogger("intent_bert")
 
-EpochReport = Callable[[int, dict[str, float], Evaluation | None], None]
+EpochReport = Callable[[int, dict[str, float], AnyEvaluation | None], None]
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -40,14 +40,14 @@ class KeepBest(keras.callbacks.Callback):
     """Evaluate the validation sentences after each epoch and remember the weights of the best.
 
     Puts ``val_loss``, ``val_accuracy`` and ``val_macro_f1`` into the epoch's logs. The best epoch has the highest
-    accuracy, then the lowest loss. Without a validation sentence whose label the model knows the last epoch is the
-    best. ``report`` is called with each epoch's number (from 0), its logs and the evaluation; ``unfinished`` keeps the
-    state of the run.
+    accuracy (micro F1 where a sentence has several intents), then the lowest loss. Without a validation sentence whose
+    label the model knows the last epoch is the best. ``report`` is called with each epoch's number (from 0), its logs
+    and the evaluation; ``unfinished`` keeps the state of the run.
     """
 
     def __init__(
         self,
-        evaluate: Callable[[], Evaluation] | None,
+        evaluate: Callable[[], AnyEvaluation] | None,
         report: EpochReport | None = None,
         unfinished: UnfinishedRun | None = None,
     ) -> None:
@@ -61,9 +61,9 @@ class KeepBest(keras.callbacks.Callback):
         score, evaluation = (float(epoch), 0.0), None
         if self.evaluate is not None:
             evaluation = self.evaluate()
-            logs |= {f"val_{name}": getattr(evaluation, name) for name in ("loss", "accuracy", "macro_f1")}
+            logs |= {f"val_{name}": getattr(evaluation, name) for name in evaluation.METRICS}
             if not np.isnan(evaluation.loss):
-                score = (evaluation.accuracy, -evaluation.loss)
+                score = evaluation.score
         if self.report is not None:
             self.report(epoch, logs, evaluation)
         self.progress.rows.append({name: float(value) for name, value in logs.items()})
@@ -93,9 +93,15 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self.bar.update()
         if logs and batch % 5 == 0:
-            self.bar.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.3f}", refresh=False)
+            self.bar.set_postfix(_shown(logs), refresh=False)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        shown = ("loss", "accuracy", "val_loss", "val_accuracy")
-        self.bar.set_postfix({name: f"{logs[name]:.3f}" for name in shown if name in logs} if logs else {})
+        self.bar.set_postfix(_shown(logs or {}))
         self.bar.close()
+
+
+def _shown(logs: dict[str, float]) -> dict[str, str]:
+    """What a bar has room for."""
+    names = ("loss", "accuracy", "subset_accuracy")
+    shown = [name for name in (*names, *(f"val_{name}" for name in names)) if name in logs]
+    return {name: f"{logs[name]:.3f}" for name in shown}

@@ -19,14 +19,15 @@ import pandas as pd
 from intent_bert.bert.micro_batches import micro_batched
 from intent_bert.config import TrainingConfig
 from intent_bert.data.batches import bucketed_batches, pad
-from intent_bert.data.labels import Label, class_weights, label_ids
-from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
+from intent_bert.data.labels import Label
+from intent_bert.evaluation.multi_label import AnyEvaluation, evaluate_predictions
 from intent_bert.model.decision import Decision, Outputs, is_wordless
 from intent_bert.model.keras_engine import compiled, predict_in_batches, quiet_about_tracing
 from intent_bert.model.network import logits_model
 from intent_bert.model.saved import Artifact
-from intent_bert.training.callbacks import EpochReport, KeepBest, MacroF1, ProgressBar
+from intent_bert.training.callbacks import EpochReport, KeepBest, ProgressBar
 from intent_bert.training.frozen import CachedActivations, CutModel
+from intent_bert.training.objective import Objective, fitted_decision, objective_of, start_at_label_shares
 from intent_bert.training.optimizer import adamw
 from intent_bert.training.prepare import Prepared, Sentences
 from intent_bert.training.resume import UnfinishedRun
@@ -61,6 +62,8 @@ def fit(
 ) -> FitResult:
     """Fine-tune the prepared model as its settings say; the other arguments are those of ``fine_tune``."""
     with prepared.strategy.scope():
+        if prepared.config.multi_label:
+            start_at_label_shares(prepared.model, prepared.splits["train"], prepared.classes)
         return fine_tune(
             prepared.model,
             prepared.splits["train"],
@@ -79,7 +82,10 @@ def trained_artifact(prepared: Prepared, result: FitResult, **facts: Any) -> Art
     """What a fit has made, with its resolved settings and further facts of the run."""
     settings = {**prepared.settings(), "interrupted": result.interrupted, **facts}
     architecture = prepared.config.architecture
-    return Artifact.trained(result.model, prepared.tokenizer, prepared.classes, architecture, settings)
+    artifact = Artifact.trained(result.model, prepared.tokenizer, prepared.classes, architecture, settings)
+    if architecture.multi_label:
+        artifact.decision = fitted_decision(artifact, prepared)
+    return artifact
 
 
 @quiet_about_tracing()
@@ -118,8 +124,10 @@ def fine_tune(
     steps = -(-len(train.ids) // config.batch_size)
     fitted = _Fitted.of(model, micro_batches, "frozen layers" if verbose else None)
     inputs = fitted.inputs_of(train)
+    objective = objective_of(config)
     compile_model(fitted.model, config, steps * epochs)
-    evaluate_epoch = None if validation is None else fitted.evaluator(validation, classes)
+    decision = objective.decision(len(classes))
+    evaluate_epoch = None if validation is None else fitted.evaluator(validation, classes, decision)
     keeper = KeepBest(evaluate_epoch, report, unfinished)
     keeper.set_model(fitted.model)
     if unfinished is not None and config.resume:
@@ -129,7 +137,7 @@ def fine_tune(
     interrupted = False
     try:
         fitted.model.fit(
-            _batches(fitted.model, inputs, classes, config, first_epoch=done),
+            _batches(fitted.model, inputs, classes, config, objective, first_epoch=done),
             initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=steps,
@@ -160,12 +168,11 @@ def _end_interrupted(keeper: KeepBest, bars: Sequence[ProgressBar]) -> None:
 
 def evaluate(
     outputs: Outputs, sentences: Sentences, classes: Sequence[Label], decision: Decision | None = None
-) -> Evaluation:
+) -> AnyEvaluation:
     """The metrics of encoded sentences for which a model gave these outputs."""
-    predictions = (decision or Decision()).predictions(outputs, is_wordless(sentences.ids))
-    return evaluate_probabilities(
-        sentences.texts, sentences.labels, predictions.probabilities, classes, predictions.numbers
-    )
+    decision = decision or Decision()
+    predictions = decision.predictions(outputs, is_wordless(sentences.ids))
+    return evaluate_predictions(decision, sentences.texts, sentences.labels, predictions, classes)
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
@@ -179,11 +186,12 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
         weight_decay=config.weight_decay,
         head_learning_rate_multiplier=config.head_learning_rate_multiplier or 1.0,
     )
+    objective = objective_of(config)
     optimizer.build(model.trainable_variables)  # left to fit, it has the training step traced twice
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(model.output_shape[-1])],
+        loss=objective.loss(),
+        metrics=objective.metrics(model.output_shape[-1]),
         jit_compile=False,  # XLA would compile anew for every length of a batch
     )
 
@@ -208,14 +216,16 @@ class _Fitted:
         """What the model reads of these sentences; frozen layers are run for them, once."""
         return _Inputs(sentences, self.cut.activations(sentences.ids, self.progress) if self.cut else None)
 
-    def evaluator(self, sentences: Sentences, classes: Sequence[Label]) -> Callable[[], Evaluation]:
+    def evaluator(
+        self, sentences: Sentences, classes: Sequence[Label], decision: Decision
+    ) -> Callable[[], AnyEvaluation]:
         """A function that evaluates these sentences with the weights as they are."""
         inputs, predict = self.inputs_of(sentences), compiled(self.model)
         nothing = np.empty((len(sentences.ids), 0), "float32")
 
-        def evaluated() -> Evaluation:
+        def evaluated() -> AnyEvaluation:
             logits = predict_in_batches(predict, sentences.ids, len(classes), inputs=inputs.batch)
-            return evaluate(Outputs(logits, nothing, nothing), sentences, classes)
+            return evaluate(Outputs(logits, nothing, nothing), sentences, classes, decision)
 
         return evaluated
 
@@ -234,29 +244,34 @@ class _Inputs:
 
 
 def _batches(
-    model: keras.Model, training: "_Inputs", classes: Sequence[Label], config: TrainingConfig, first_epoch: int
+    model: keras.Model,
+    training: "_Inputs",
+    classes: Sequence[Label],
+    config: TrainingConfig,
+    objective: Objective,
+    first_epoch: int,
 ) -> Any:
-    """An endless tf.data pipeline of (inputs, label numbers, weights if any); seed and epoch fix each pass's order."""
+    """An endless tf.data pipeline of (inputs, targets, weights if any); seed and epoch fix each pass's order."""
     import tensorflow as tf
 
     train = training.sentences
-    labels = label_ids(train.labels, classes)
-    weights = class_weights(train.labels, classes, config.class_weight)
+    targets = objective.targets(train.labels, classes)
+    weights = objective.weights(train.labels, classes, config)
     several = len(model.inputs) > 1
     replicas = model.distribute_strategy.num_replicas_in_sync
     if weights is None and replicas > 1:
-        weights = np.ones(len(classes), "float32")
+        weights = np.ones(len(targets), "float32")
 
     def passes() -> Iterator[tuple]:
         for epoch in count(first_epoch):
             for rows in bucketed_batches(train.ids, config.batch_size, np.random.default_rng([config.seed, epoch])):
                 shared, share = _shared_out(rows, replicas)
                 inputs = training.batch(shared)
-                weight = () if weights is None else (weights[labels[shared]] * share,)
-                yield (inputs if several else inputs[0], labels[shared], *weight)
+                weight = () if weights is None else (weights[shared] * share,)
+                yield (inputs if several else inputs[0], targets[shared], *weight)
 
     inputs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in model.inputs)
-    signature: tuple = (inputs if several else inputs[0], tf.TensorSpec((None,), tf.int32))
+    signature: tuple = (inputs if several else inputs[0], tf.TensorSpec((None, *targets.shape[1:]), targets.dtype))
     if weights is not None:
         signature += (tf.TensorSpec((None,), tf.float32),)
     return tf.data.Dataset.from_generator(passes, output_signature=signature).prefetch(4)

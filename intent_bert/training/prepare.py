@@ -16,7 +16,9 @@ from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import INTENT, TEXT, TrainingConfig
 from intent_bert.data.batches import encode
+from intent_bert.data.label_sets import LabelSet, all_labels
 from intent_bert.data.labels import Label, class_weights, classes_of
+from intent_bert.data.mixing import mixed_tables
 from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here, strategy_here
 from intent_bert.model.network import pretrained_model
 
@@ -30,7 +32,7 @@ class Sentences:
     """Encoded sentences with their labels: what the fit and the evaluation read."""
 
     texts: list[str]
-    labels: list[Label]
+    labels: list[Label] | list[LabelSet]
     ids: Sequence[np.ndarray]
 
     @classmethod
@@ -88,9 +90,10 @@ def prepare(config: TrainingConfig, tables: dict[str, pd.DataFrame], strategy: A
         DownloadError: it could not be fetched.
     """
     started = time.perf_counter()
+    tables = mixed_tables(tables, config)
     strategy = strategy or strategy_here()
     micro_batches = _micro_batches(config, strategy)  # before fetching a checkpoint starts TensorFlow
-    classes = classes_of(tables["train"][INTENT])
+    classes = classes_of(all_labels(tables["train"][INTENT]))
     class_weights(list(tables["train"][INTENT]), classes, config.class_weight)  # told before anything slow
     checkpoint = check_checkpoint_folder(resolve(config.checkpoint))
     encoder = params_from_pretrained_ckpt(checkpoint)

@@ -22,7 +22,7 @@ from intent_bert.data.datasets import read_tables
 from intent_bert.data.splits import with_validation
 from intent_bert.errors import DiskError, IntentBertError, ModelFolderError
 from intent_bert.evaluation.card import model_card
-from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.multi_label import AnyEvaluation
 from intent_bert.evaluation.reports import write_reports
 from intent_bert.export.exports import check_packages, export_with_the_run
 from intent_bert.files.atomic import is_full
@@ -62,7 +62,7 @@ class TrainingResult:
     folder: Path
     log_dir: Path
     model: keras.Model
-    evaluations: dict[str, Evaluation]
+    evaluations: dict[str, AnyEvaluation]
     history: pd.DataFrame
     interrupted: bool
     seconds: float
@@ -136,7 +136,7 @@ def _bytes_needed(prepared: Prepared, output: Path) -> int:
     return int(max(2 * state, state + model)) - there
 
 
-def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) -> dict[str, Evaluation]:
+def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) -> dict[str, AnyEvaluation]:
     engine = KerasEngine(artifact.model)
     return {
         name: evaluate(
@@ -153,7 +153,7 @@ def _save(
     artifact: Artifact,
     output: Path,
     splits: dict[str, Sentences],
-    evaluations: dict[str, Evaluation],
+    evaluations: dict[str, AnyEvaluation],
     history: pd.DataFrame,
     unfinished: UnfinishedRun,
 ) -> None:
@@ -194,7 +194,7 @@ def _digest(splits: dict[str, Sentences]) -> str:
 
 
 def _write_extras(
-    folder: Path, artifact: Artifact, evaluations: dict[str, Evaluation], history: pd.DataFrame, shown: str
+    folder: Path, artifact: Artifact, evaluations: dict[str, AnyEvaluation], history: pd.DataFrame, shown: str
 ) -> None:
     """What people read: metrics, plot, mistakes, history and the card."""
     write_json(folder / METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})

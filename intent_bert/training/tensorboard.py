@@ -4,6 +4,8 @@ LOG_DIR/20261120-093000/            settings as text and as HParams, so that run
 LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; learning_rate and the epoch's running_loss
 LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as an image, each epoch
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
+
+Of a multi-label run subset_accuracy, micro_f1, macro_f1 and hamming_loss stand beside the loss.
 """
 
 import contextlib
@@ -17,13 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from intent_bert.errors import DiskError, reason
-from intent_bert.evaluation.confusion_plot import confusion_plot
 from intent_bert.evaluation.drawing import png_bytes
 from intent_bert.evaluation.markdown import as_text
 from intent_bert.evaluation.metrics import Evaluation
+from intent_bert.evaluation.multi_label import AnyEvaluation, MultiLabelEvaluation
+from intent_bert.evaluation.reports import evaluation_plot
 
 STEPS_BETWEEN_POINTS = 5
-SHOWN = ("loss", "accuracy", "macro_f1")
 HPARAMS = (
     "checkpoint", "epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "dropout", "pooling",
     "max_seq_len", "precision", "seed",
@@ -36,6 +38,7 @@ class TensorBoardLogs(keras.callbacks.Callback):
     def __init__(self, log_dir: Path, settings: dict[str, Any]) -> None:
         super().__init__()
         self.settings = settings
+        self.metrics = (MultiLabelEvaluation if settings.get("multi_label") else Evaluation).METRICS
         self.folder = _new_folder(log_dir)
         self.writers: dict[str, Any] = {}
         self._write_settings()
@@ -47,17 +50,18 @@ class TensorBoardLogs(keras.callbacks.Callback):
                 tf.summary.scalar("running_loss", logs["loss"])
                 tf.summary.scalar("learning_rate", float(self.model.optimizer.learning_rate))
 
-    def report(self, epoch: int, logs: dict[str, float], evaluation: Evaluation | None) -> None:
+    def report(self, epoch: int, logs: dict[str, float], evaluation: AnyEvaluation | None) -> None:
         """Write an epoch's metrics (the ``EpochReport`` of ``fine_tune``)."""
         with self._writer("train").as_default(epoch + 1):
-            for name in SHOWN:
-                tf.summary.scalar(name, logs[name])
+            for name in self.metrics:
+                if name in logs:
+                    tf.summary.scalar(name, logs[name])
         if evaluation is not None:
             self._write_evaluation("validation", epoch + 1, evaluation)
         for writer in self.writers.values():
             writer.flush()
 
-    def close(self, evaluations: dict[str, Evaluation]) -> None:
+    def close(self, evaluations: dict[str, AnyEvaluation]) -> None:
         if "test" in evaluations:
             self._write_evaluation("test", self.settings["epochs"], evaluations["test"])
         for writer in self.writers.values():
@@ -77,11 +81,11 @@ class TensorBoardLogs(keras.callbacks.Callback):
             self.writers[name] = tf.summary.create_file_writer(str(self.folder / name))
         return self.writers[name]
 
-    def _write_evaluation(self, name: str, step: int, evaluation: Evaluation) -> None:
-        plot = confusion_plot(evaluation.confusion, evaluation.labels, f"{name}, epoch {step}")
+    def _write_evaluation(self, name: str, step: int, evaluation: AnyEvaluation) -> None:
+        plot = evaluation_plot(evaluation, f"{name}, epoch {step}")
         pixels = tf.io.decode_png(png_bytes(plot), channels=4)[None]  # (1, height, width, 4)
         with self._writer(name).as_default(step):
-            for metric in SHOWN:
+            for metric in self.metrics:
                 tf.summary.scalar(metric, getattr(evaluation, metric))
             tf.summary.image("confusion_matrix", pixels)
 
@@ -92,7 +96,7 @@ class TensorBoardLogs(keras.callbacks.Callback):
         metrics = [
             hp.Metric(metric, group=group, display_name=f"{group} {metric}")
             for group in ("validation", "test")
-            for metric in SHOWN
+            for metric in self.metrics
         ]
         with self._writer("").as_default(0):
             tf.summary.text("settings", f"| setting | value |\n|---|---|\n{rows}")
