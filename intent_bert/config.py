@@ -16,6 +16,7 @@ TEXT, INTENT = "text", "intent"  # the columns of a table
 LABEL_SEPARATOR = "|"  # between the labels of a row with several
 DEFAULT_MAX_SEQ_LEN = 192
 DEFAULT_DROPOUT = 0.5
+DEFAULT_KNOWN_ACCEPTANCE = 0.95
 LEARNING_RATE_TIMES_WIDTH = 0.0384  # narrow encoders take, and small tables need, larger steps
 HEAD_LEARNING_RATE = 3e-3  # where only new weights learn
 INTENTS_OF_A_SLOW_HEAD = 7  # so few are learnt at the encoder's pace; many need a faster head
@@ -172,6 +173,14 @@ class TrainingConfig(Architecture, DataSettings):
     mix: float = _data(
         0.0, "with --multi-label, add as many sentences joined from two or three as this share of the table (0 to 1)"
     )
+    unknown_file: str | None = _data(
+        None, "a table of sentences that no intent fits: they are not learnt, they choose from where on to reject"
+    )
+    unknown_label: str | None = _data(None, "rows with this label are such sentences, in place of an intent")
+    known_acceptance: float = _data(
+        DEFAULT_KNOWN_ACCEPTANCE,
+        "share of the sentences in scope that a model asked to reject is to accept, where no unknown ones are given",
+    )
     checkpoint: str = _model(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _model(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int | None = _optimisation(
@@ -231,6 +240,7 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError(f"unknown precision {self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         check_class_weight(self.class_weight)
         self._check_multi_label()
+        check_known_acceptance(self.known_acceptance)
         if trained_layers(self.train_layers) is not None and self.adapter_size is not None:
             raise SettingsError("adapters freeze the encoder themselves: give adapter_size or train_layers, not both")
 
@@ -243,6 +253,11 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
         if self.multi_label and self.class_weight is not None:
             raise SettingsError("class_weight is for one intent a sentence: leave it out with multi_label")
+        if self.multi_label and (self.unknown_file or self.unknown_label):
+            raise SettingsError(
+                "unknown_file and unknown_label are for one intent a sentence: with multi_label, give sentences that "
+                "no intent fits an empty list of labels"
+            )
 
     @property
     def separator_to_read(self) -> str | None:
@@ -319,6 +334,12 @@ class CompareConfig(DataSettings):
             else:
                 raise SettingsError(f"sizes must be numbers above 0, or all, separated by commas, not {self.sizes!r}")
         return [None if size == float("inf") else int(size) for size in sorted(asked)]
+
+
+def check_known_acceptance(share: float) -> None:
+    """Raise SettingsError unless this is a share between 0 and 1."""
+    if not 0 < share < 1:
+        raise SettingsError(f"known_acceptance must be above 0 and below 1, not {share}")
 
 
 def check_class_weight(class_weight: str | Mapping[Any, float] | None) -> None:

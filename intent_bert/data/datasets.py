@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intent_bert.config import INTENT, DataSettings
+from intent_bert.config import INTENT, DataSettings, TrainingConfig
 from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, DownloadError, SettingsError, nearest
 from intent_bert.files.atomic import atomic_folder
@@ -128,9 +128,10 @@ def load(
 
 
 def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
-    """The checked tables of a run: train, and validation and test where there are any."""
+    """The checked tables of a run: train, and validation, test and unknown where there are any."""
     from intent_bert.data.checks import check_label_types, check_tables
     from intent_bert.data.tables import read_table
+    from intent_bert.data.unknown import UNKNOWN, divided, take_unknown
 
     separator = getattr(config, "separator_to_read", None)
     columns = (config.text_column, config.label_column, separator)
@@ -145,11 +146,15 @@ def read_tables(config: DataSettings) -> "dict[str, DataFrame]":
     for name, file in (("validation", getattr(config, "validation_file", None)), ("test", config.test_file)):
         if file is not None:
             tables[name] = read_table(file, *columns)
+    unknown = None
+    if isinstance(config, TrainingConfig):
+        tables, unknown = take_unknown(tables, config)
     assert tables["train"] is not None
     check_label_types(tables["train"])
     expected = None if getattr(config, "mix", 0) else separator  # of mixed sentences some have several labels anyhow
-    check_tables(tables["train"], tables["validation"], tables["test"], config.strict, expected)
-    return {name: table for name, table in tables.items() if table is not None}
+    test, _ = divided(tables["test"], getattr(config, "unknown_label", None))
+    check_tables(tables["train"], tables["validation"], test, config.strict, expected)
+    return {name: table for name, table in {**tables, UNKNOWN: unknown}.items() if table is not None}
 
 
 def intent_counts(splits: Splits) -> "DataFrame":

@@ -13,12 +13,13 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from intent_bert.data.labels import Label, label_ids
+from intent_bert.evaluation.calibration import SMALLEST_PROBABILITY, Reliability, calibration_metrics, uncalibrated
+from intent_bert.evaluation.out_of_scope import ScopeScores
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NO_INTENT_NAME = "(no intent)"  # of a text without a word, among the predictions
-SMALLEST_PROBABILITY = 1e-15  # where the label got none at all, the log loss stays finite
 
 
 @dataclass
@@ -36,6 +37,9 @@ class Evaluation:
         labels: the rows of ``confusion``: the model's intents, then the unknown labels, as text.
         confusion: int64 (labels, labels), label down, prediction across.
         mistakes: text, label, prediction, confidence, runner_up; the surest mistakes first.
+        calibration: ``calibration_metrics`` over the rows whose label the model knows; empty without such rows.
+        out_of_scope: how well unknown sentences are told from those in scope; None without rows of both kinds.
+        reliability, scope: what the plots show.
     """
 
     rows: int
@@ -47,6 +51,10 @@ class Evaluation:
     labels: list[str] = field(repr=False)
     confusion: np.ndarray = field(repr=False)
     mistakes: "pd.DataFrame" = field(repr=False)
+    calibration: dict[str, Any] = field(repr=False)
+    out_of_scope: dict[str, Any] | None
+    reliability: Reliability = field(repr=False)
+    scope: ScopeScores = field(repr=False)
 
     METRICS: ClassVar = ("loss", "accuracy", "macro_f1")
 
@@ -66,9 +74,11 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as they stand in ``metrics.json``."""
-        keys = ("rows", "accuracy", "macro_f1", "loss", "per_intent", "unknown_labels")
-        metrics = {key: getattr(self, key) for key in keys}
-        return metrics | {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
+        metrics = {key: getattr(self, key) for key in ("rows", "accuracy", "macro_f1", "loss")}
+        metrics |= {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
+        metrics |= self.calibration
+        metrics |= {} if self.out_of_scope is None else {"out_of_scope": self.out_of_scope}
+        return metrics | {"per_intent": self.per_intent, "unknown_labels": self.unknown_labels}
 
     def confusion_table(self) -> "pd.DataFrame":
         """The confusion matrix with its labels: label down, prediction across."""
@@ -105,6 +115,11 @@ def evaluate_probabilities(
     probabilities: np.ndarray,
     classes: Sequence[Label],
     numbers: np.ndarray | None = None,
+    *,
+    temperature: float = 1.0,
+    scores: np.ndarray | None = None,
+    threshold: float | None = None,
+    unknown_label: Label | None = None,
 ) -> Evaluation:
     """Compare probabilities (rows, C) with the labels.
 
@@ -115,12 +130,22 @@ def evaluate_probabilities(
         classes: the model's intents.
         numbers: int (rows,), of the predicted intents among ``classes``, -1 where none was predicted, which counts as a
             mistake; the likeliest intents by default.
+        temperature: what the logits were divided by.
+        scores: float (rows,), how much each row is in scope, with the model's ``threshold`` if it has one.
+        unknown_label: rows with this label, which none of ``classes`` is, are no mistakes: they stand in
+            ``out_of_scope`` alone, beside those of other labels that the model does not know.
     """
+    numbers = probabilities.argmax(axis=1) if numbers is None else numbers
+    scope = _scope_scores(labels, probabilities, classes, numbers, scores, threshold)
+    judged = np.array([str(label) != str(unknown_label) for label in labels], bool) | scope.known
+    if unknown_label is not None and not judged.all():
+        places = np.flatnonzero(judged).tolist()
+        texts, labels = [texts[place] for place in places], [labels[place] for place in places]
+        probabilities, numbers = probabilities[judged], numbers[judged]
     written, known = [str(label) for label in labels], {str(label) for label in classes}
     unknown = Counter(label for label in written if label not in known)
     names = [*map(str, classes), *unknown]
     expected = label_ids(written, names)  # (rows,)
-    numbers = probabilities.argmax(axis=1) if numbers is None else numbers
     if (numbers < 0).any():
         names.append(NO_INTENT_NAME)
     predicted = np.where(numbers < 0, len(names) - 1, numbers)  # (rows,)
@@ -134,15 +159,39 @@ def evaluate_probabilities(
     }
     return Evaluation(
         rows=len(expected),
-        accuracy=float(np.mean(expected == predicted)),
-        macro_f1=float(np.mean(by_label[2][present])),
+        accuracy=float(np.mean(expected == predicted)) if len(expected) else 0.0,
+        macro_f1=float(np.mean(by_label[2][present])) if len(expected) else 0.0,
         loss=float(np.mean(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if len(rows) else float("nan"),
         per_intent=per_intent,
         unknown_labels=dict(unknown),
         labels=names,
         confusion=confusion_matrix(expected, predicted, labels=range(len(names))),
         mistakes=_mistakes(texts, expected, predicted, probabilities, names),
+        calibration=calibration_metrics(probabilities[rows], expected[rows], temperature) if len(rows) else {},
+        out_of_scope=scope.metrics(),
+        reliability=_reliability(probabilities[rows], expected[rows], temperature),
+        scope=scope,
     )
+
+
+def _scope_scores(
+    labels: Sequence[Label],
+    probabilities: np.ndarray,
+    classes: Sequence[Label],
+    numbers: np.ndarray,
+    scores: np.ndarray | None,
+    threshold: float | None,
+) -> ScopeScores:
+    expected = label_ids(labels, classes)
+    confidence = np.where(numbers < 0, 0.0, probabilities.max(axis=1, initial=0))
+    scores = np.full(len(expected), np.nan, "float32") if scores is None else scores
+    return ScopeScores(scores, confidence, expected >= 0, expected == numbers, threshold)
+
+
+def _reliability(probabilities: np.ndarray, expected: np.ndarray, temperature: float) -> Reliability:
+    before = uncalibrated(probabilities, temperature).max(axis=1, initial=0)
+    right = probabilities.argmax(axis=1) == expected
+    return Reliability(probabilities.max(axis=1, initial=0).astype("float64"), before, right)
 
 
 def _mistakes(

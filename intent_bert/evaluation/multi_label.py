@@ -19,7 +19,8 @@ from sklearn.metrics import precision_recall_fscore_support
 from intent_bert.config import LABEL_SEPARATOR
 from intent_bert.data.label_sets import LabelSet, all_labels, joined, label_matrix
 from intent_bert.data.labels import Label
-from intent_bert.evaluation.metrics import NO_INTENT_NAME, SMALLEST_PROBABILITY, Evaluation, evaluate_probabilities
+from intent_bert.evaluation.calibration import SMALLEST_PROBABILITY
+from intent_bert.evaluation.metrics import NO_INTENT_NAME, Evaluation, evaluate_probabilities
 from intent_bert.model.decision import Decision, Predictions
 
 if TYPE_CHECKING:
@@ -115,12 +116,23 @@ def evaluate_predictions(
     predictions: Predictions,
     classes: Sequence[Label],
     separator: str = LABEL_SEPARATOR,
+    unknown_label: Label | None = None,
 ) -> AnyEvaluation:
     """The metrics of predictions, of the kind that the decision asks for; ``labels`` are sets for a multi-label one."""
     if decision.multi_label:
         chosen = decision.chosen(predictions)
         return evaluate_label_sets(texts, labels, predictions.probabilities, chosen, classes, separator)  # type: ignore[arg-type]
-    return evaluate_probabilities(texts, labels, predictions.probabilities, classes, predictions.numbers)  # type: ignore[arg-type]
+    return evaluate_probabilities(
+        texts,
+        labels,  # type: ignore[arg-type]
+        predictions.probabilities,
+        classes,
+        predictions.numbers,
+        temperature=decision.temperature,
+        scores=predictions.scores,
+        threshold=decision.threshold,
+        unknown_label=unknown_label,
+    )
 
 
 def evaluate_label_sets(

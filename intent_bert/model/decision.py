@@ -62,6 +62,11 @@ class Decision:
     scope: Scope | None = field(default=None, compare=False)
 
     @property
+    def temperature(self) -> float:
+        """What the logits are divided by."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
+
+    @property
     def threshold(self) -> float | None:
         """The score from which on a sentence is in scope."""
         return None if self.scope is None or self.scope.threshold is None else self.scope.threshold.value
@@ -79,7 +84,7 @@ class Decision:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (N, C) of logits (N, C), float32."""
-        return softmax(logits if self.calibration is None else logits / np.float32(self.calibration.temperature))
+        return softmax(logits / np.float32(self.temperature))
 
     def in_scope(self, predictions: Predictions) -> np.ndarray:
         """Which sentences are in scope, bool (N,).

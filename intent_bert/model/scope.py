@@ -21,7 +21,6 @@ from intent_bert.errors import ModelFolderError
 if TYPE_CHECKING:
     from intent_bert.model.decision import Outputs
 
-DEFAULT_KNOWN_ACCEPTANCE = 0.95
 DIMENSIONS = 128  # of each projection
 MOST_SENTENCES, MOST_OF_AN_INTENT = 16_000, 500  # that are kept
 WEIGHTS = (1.0, 1.0, 0.25)  # of vector, lower layers and energy; benchmarks/scope.py found them

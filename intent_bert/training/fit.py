@@ -167,12 +167,18 @@ def _end_interrupted(keeper: KeepBest, bars: Sequence[ProgressBar]) -> None:
 
 
 def evaluate(
-    outputs: Outputs, sentences: Sentences, classes: Sequence[Label], decision: Decision | None = None
+    outputs: Outputs,
+    sentences: Sentences,
+    classes: Sequence[Label],
+    decision: Decision | None = None,
+    unknown_label: str | None = None,
 ) -> AnyEvaluation:
     """The metrics of encoded sentences for which a model gave these outputs."""
-    decision = decision or Decision()
-    predictions = decision.predictions(outputs, is_wordless(sentences.ids))
-    return evaluate_predictions(decision, sentences.texts, sentences.labels, predictions, classes)
+    decision, wordless = decision or Decision(), is_wordless(sentences.ids)
+    predictions = decision.predictions(outputs, wordless)
+    return evaluate_predictions(
+        decision, sentences.texts, sentences.labels, predictions, classes, unknown_label=unknown_label
+    )
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:

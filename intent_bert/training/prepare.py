@@ -17,7 +17,7 @@ from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import INTENT, TEXT, TrainingConfig
 from intent_bert.data.batches import encode
 from intent_bert.data.label_sets import LabelSet, all_labels
-from intent_bert.data.labels import Label, class_weights, classes_of
+from intent_bert.data.labels import Label, class_weights, classes_of, label_ids
 from intent_bert.data.mixing import mixed_tables
 from intent_bert.machine import divide_the_cores, keep_freed_memory, precision_here, strategy_here
 from intent_bert.model.network import pretrained_model
@@ -39,6 +39,10 @@ class Sentences:
     def of(cls, table: pd.DataFrame, tokenizer: FullTokenizer, max_seq_len: int) -> Self:
         texts = list(table[TEXT])
         return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
+
+    def numbers(self, classes: Sequence[Label]) -> np.ndarray:
+        """Of each sentence's label among the classes, int32 (N,), -1 where it is not there; not for label sets."""
+        return label_ids(self.labels, classes)  # type: ignore[arg-type]
 
 
 @dataclass

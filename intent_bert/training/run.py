@@ -38,6 +38,7 @@ from intent_bert.model.folder import (
 )
 from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, save_artifact
+from intent_bert.training.deciding import run_outputs, taught_decision
 from intent_bert.training.fit import evaluate, fit, trained_artifact
 from intent_bert.training.prepare import Prepared, Sentences, prepare
 from intent_bert.training.resume import UnfinishedRun
@@ -116,7 +117,7 @@ def _train(
         raise
     seconds = time.perf_counter() - prepared.started
     artifact = trained_artifact(prepared, result, train_seconds=round(seconds, 1))
-    evaluations = _evaluate(artifact, prepared.splits, verbose)
+    evaluations = _decide_and_evaluate(artifact, prepared, verbose)
     logs.close(evaluations)
     _save(artifact, output, prepared.splits, evaluations, result.history, unfinished)
     return TrainingResult(output, logs.folder, artifact.model, evaluations, result.history, result.interrupted, seconds)
@@ -136,16 +137,16 @@ def _bytes_needed(prepared: Prepared, output: Path) -> int:
     return int(max(2 * state, state + model)) - there
 
 
-def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) -> dict[str, AnyEvaluation]:
-    engine = KerasEngine(artifact.model)
+def _decide_and_evaluate(artifact: Artifact, prepared: Prepared, verbose: int) -> dict[str, AnyEvaluation]:
+    """Complete the artifact's decision, and judge it on each table but the unknown sentences."""
+    outputs, kept = run_outputs(KerasEngine(artifact.model), prepared, verbose)
+    if not artifact.decision.multi_label:
+        artifact.decision = taught_decision(prepared, outputs, kept)
+    unknown_label = prepared.config.unknown_label
     return {
-        name: evaluate(
-            engine.outputs(split.ids, f"evaluating {name}" if verbose else None),
-            split,
-            artifact.classes,
-            artifact.decision,
-        )
-        for name, split in splits.items()
+        name: evaluate(outputs[name], split, artifact.classes, artifact.decision, unknown_label)
+        for name, split in prepared.splits.items()
+        if name != "unknown"
     }
 
 
