@@ -28,6 +28,7 @@ METAVARS = {
     "train_layers": "all|N|head",
     "word_vectors": "FILE",
     "methods": "NAME,...",
+    "known_acceptance": "SHARE",
     "label_separator": "SIGN",
     "mix": "SHARE",
     "sizes": "N,...",
@@ -63,6 +64,10 @@ def add_columns(command: argparse.ArgumentParser, label: bool = True) -> None:
     command.add_argument("--text-column", default=TEXT, metavar="COLUMN", help="the column with the sentences")
     if label:
         command.add_argument("--label-column", default=INTENT, metavar="COLUMN", help="the column with the intents")
+
+
+def add_unknown_label(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--unknown-label", metavar="NAME", help="rows with this label mean none of the intents")
 
 
 def add_separator(command: argparse.ArgumentParser, default: str | None, help: str) -> None:

@@ -7,7 +7,7 @@ nothing heavy, and ``predict`` no TensorFlow where the folder has a model for ON
 import argparse
 from collections.abc import Sequence
 
-from intent_bert.cli import data, export, scoring, training
+from intent_bert.cli import calibrate, data, export, scoring, training
 from intent_bert.cli.arguments import Parser
 from intent_bert.cli.console import run_as_command
 from intent_bert.errors import SettingsError
@@ -16,8 +16,19 @@ from intent_bert.version import __version__
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     return run_as_command(lambda: _run(options))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line; sentences may stand behind options, where argparse leaves them over."""
+    parser = build_parser()
+    options, left = parser.parse_known_args(arguments)
+    if left and not (hasattr(options, "texts") and not any(each.startswith("-") for each in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        options.texts = [*options.texts, *left]
+    return options
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -32,6 +43,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="intent-bert", description="Fine-tune BERT into an intent recogniser, and ask it.")
     parser.add_argument("--version", action="version", version=f"intent-bert {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for family in (training, scoring, data, export):
+    for family in (training, scoring, calibrate, data, export):
         family.add_commands(commands)
     return parser

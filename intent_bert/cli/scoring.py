@@ -9,17 +9,18 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator
+from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, DiskError, SettingsError, reason
 
 if TYPE_CHECKING:
     from intent_bert.inference.predictor import IntentPredictor
+    from intent_bert.model.decision import Prediction
 
 logger = logging.getLogger("intent_bert")
 
@@ -31,7 +32,8 @@ def add_commands(commands: Any) -> None:
     add_columns(command)
     add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
-    command.add_argument("--output-dir", metavar="DIR", help="also write the confusion matrix and the mistakes here")
+    command.add_argument("--output-dir", metavar="DIR", help="also write plots and the mistakes here")
+    add_unknown_label(command)
 
     command = add_command(commands, "predict", "the intents of sentences", run_predict)
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
@@ -45,6 +47,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a broken row of --input")
     add_columns(command, label=False)
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
+    command.add_argument("--reject", action="store_true", help="no intent for sentences that are out of scope")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     add_engine(command)
 
@@ -75,7 +78,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
             bar.update(len(batch))
     predictions = Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     labels = list(table[INTENT])
-    result = evaluate_predictions(predictor.decision, texts, labels, predictions, predictor.classes, separator)
+    result = evaluate_predictions(
+        predictor.decision, texts, labels, predictions, predictor.classes, separator, options.unknown_label
+    )
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
         _write_reports(output, result, Path(options.file).name)
@@ -137,6 +142,7 @@ def _predict_file(options: argparse.Namespace) -> None:
             text_column=column,
             columns=None if options.columns is None else next(csv.reader([options.columns]), []),
             top_k=options.top_k,
+            reject=options.reject,
             resume=options.resume,
         )
     else:
@@ -169,16 +175,21 @@ def _print_predictions(
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     top_k, several = predictor.checked_top_k(options.top_k), predictor.decision.multi_label
+    if options.reject:
+        predictor.decision.check_threshold()
     for batch in batches:
-        for text, (ranking, intents) in zip(batch, predictor.rankings_and_intents(batch, top_k), strict=True):
+        for text, prediction in zip(batch, predictor.described(batch, top_k, options.reject), strict=True):
             if options.json:
-                print(as_json(text, ranking, intents=intents if several else None), flush=flush)
+                print(as_json(text, prediction, several=several), flush=flush)
             else:
-                print(_as_line(text, intents if several else ranking), flush=flush)
+                print(_as_line(text, prediction, several), flush=flush)
 
 
-def _as_line(text: str, ranking: Sequence[Any]) -> str:
-    intents = "  ".join(f"{answer.intent} {answer.confidence:.4f}" for answer in ranking) or "- 0.0000"
+def _as_line(text: str, prediction: "Prediction", several: bool) -> str:
+    named = prediction.intents if several else prediction.ranking
+    if prediction.answer.intent is None:
+        return f"- {prediction.answer.confidence:.4f}\t{text}"
+    intents = "  ".join(f"{answer.intent} {answer.confidence:.4f}" for answer in named)
     return f"{intents}\t{text}"
 
 

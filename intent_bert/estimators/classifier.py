@@ -31,6 +31,7 @@ from intent_bert.inference.predictor import CHUNK, IntentPredictor
 from intent_bert.model.decision import NO_INTENT, Predictions
 from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, load_artifact, save_artifact
+from intent_bert.training.deciding import decide
 from intent_bert.training.fit import fit, trained_artifact
 from intent_bert.training.prepare import prepare
 
@@ -131,7 +132,10 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
-        return self._set(trained_artifact(prepared, result, **facts))
+        artifact = trained_artifact(prepared, result, **facts)
+        if "validation" in prepared.splits and not config.multi_label:
+            artifact.decision = decide(KerasEngine(artifact.model), prepared)
+        return self._set(artifact)
 
     @property
     def model_(self) -> keras.Model:

@@ -32,8 +32,10 @@ from intent_bert.inference.engines import OnnxEngine
 from intent_bert.model.decision import OUTPUTS, Outputs, is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
+    FORMATS,
     MISTAKES_FILE,
     ONNX_FILE,
+    QUANTIZED,
     WEIGHTS_FILE,
     ModelFolder,
     check_name,
@@ -167,6 +169,24 @@ def _export_model(
         others = {file: sha256 for file, sha256 in opened.config["sha256"].items() if file.split("/")[0] != name}
         write_config(work, {**opened.config, "sha256": others}, files_in(work / name))
     return check
+
+
+def exports_without_layers(folder: ModelFolder) -> list[str]:
+    """Those of a folder's exports that an earlier version has written, which give less than ``Outputs`` holds."""
+    earlier = str(folder.config.get("intent_bert_version", "")).startswith("0.1.")
+    return [name for name in _names() if earlier and folder.holds(name)]
+
+
+def rewrite_exports(folder: str | PathLike, names: Sequence[str]) -> None:
+    """Write these exports of a model folder again."""
+    for name in names:
+        format, quantize = _names()[name]
+        export_model(folder, format, quantize)
+
+
+def _names() -> dict[str, tuple[str, str | None]]:
+    """The format and quantisation of each export by its name."""
+    return {**{name: (format, None) for format, name in FORMATS.items()}, **{v: k for k, v in QUANTIZED.items()}}
 
 
 def sentences_for(folder: Path) -> list[str]:

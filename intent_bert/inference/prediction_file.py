@@ -32,32 +32,30 @@ from intent_bert.files.lock import one_writer
 from intent_bert.files.state import SavedState
 from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, PredictionFormat, prediction_format, to_json
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
-from intent_bert.model.decision import Answer
+from intent_bert.model.decision import Prediction
 
 logger = logging.getLogger("intent_bert")
 
 UNFINISHED = ".unfinished"  # behind the output's name: the folder of a run that has not ended
 _OF_THE_PREDICTION = re.compile(r"text|(intent|confidence)(_\d+)?|intents|intent_ranking|in_scope|in_scope_score")
 
-Ranking = Sequence[Any]  # of Answer, the likeliest first; empty for a text without a word
 
+def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = None, several: bool = False) -> str:
+    """One JSON object: the columns kept of the input, text, intent, confidence, scope and the ranking.
 
-def as_json(text: str, ranking: Ranking, kept: Mapping[str, Any] | None = None, intents: Ranking | None = None) -> str:
-    """One JSON object: the columns kept of the input, text, intent, confidence and the ranking.
-
-    ``intents`` are those that a multi-label model gives: their names stand there as well, and the intent is the first
-    of them.
+    ``several`` names all intents that a multi-label model gives as well.
     """
-    return to_json(_as_object(text, ranking, kept or {}, intents))
+    return to_json(_as_object(text, prediction, kept or {}, several))
 
 
-def _as_object(text: str, ranking: Ranking, kept: Mapping[str, Any], intents: Ranking | None) -> dict[str, Any]:
-    named, *_ = [*(ranking if intents is None else intents), Answer(None, 0.0)]
-    prediction = {"text": text, "intent": named.intent, "confidence": round(named.confidence, 6)}
-    if intents is not None:
-        prediction["intents"] = [answer.intent for answer in intents]
-    names = [{"name": answer.intent, "confidence": round(answer.confidence, 6)} for answer in ranking]
-    return {**kept, **prediction, "intent_ranking": names}
+def _as_object(text: str, prediction: Prediction, kept: Mapping[str, Any], several: bool) -> dict[str, Any]:
+    answer, score = prediction.answer, prediction.score
+    values: dict[str, Any] = {**kept, "text": text, "intent": answer.intent, "confidence": round(answer.confidence, 6)}
+    if several:
+        values["intents"] = [each.intent for each in prediction.intents]
+    values |= {"in_scope": prediction.in_scope, "in_scope_score": None if score is None else round(score, 4)}
+    names = [{"name": each.intent, "confidence": round(each.confidence, 6)} for each in prediction.ranking]
+    return {**values, "intent_ranking": names}
 
 
 def predict_file(
@@ -68,6 +66,7 @@ def predict_file(
     text_column: str = TEXT,
     columns: Sequence[str] | None = None,
     top_k: int = 1,
+    reject: bool = False,
     resume: bool = False,
     verbose: int = 1,
 ) -> int:
@@ -82,7 +81,8 @@ def predict_file(
         text_column: the input's column with the sentences; it is called ``text`` in the output.
         columns: those of the input's other columns that are kept; all by default.
         top_k: how many intents are named for each sentence.
-        resume: go on where a run with the same output, model, engine, columns and ``top_k`` has stopped.
+        reject: sentences out of scope have no intent, and flat files the columns ``in_scope`` and ``in_scope_score``.
+        resume: go on where a run with the same output, model, engine, columns, ``top_k`` and ``reject`` has stopped.
         verbose: 1 shows a bar on stderr.
 
     Returns:
@@ -96,11 +96,15 @@ def predict_file(
     place = _place_for(output)
     rows.require(text_column)
     several = predictor.label_separator if predictor.decision.multi_label else None
-    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), predictor.checked_top_k(top_k), several)
+    if reject:
+        predictor.decision.check_threshold()
+    named = predictor.checked_top_k(top_k)
+    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), named, several, reject)
     format = prediction_format(place.suffix.lower(), layout.types(predictor.classes))
     settings = {
         "model": predictor.fingerprint, "engine": predictor.engine, "text_column": text_column,
         "columns": list(layout.kept) if layout.kept is not None else None, "top_k": top_k,
+        "reject": reject,
     }  # fmt: skip
     with one_writer(place):
         run = _UnfinishedRun(place, settings, format)
@@ -147,12 +151,12 @@ def _predict(
             chunk, problem = _chunk(source)
             if chunk:
                 texts = [row.values[layout.text_column] for row in chunk]
-                predictions = predictor.rankings_and_intents(texts, layout.top_k)
+                predictions = predictor.described(texts, layout.top_k, layout.reject)
                 for row in chunk:
                     _add(digest, row)
                 done.rows, done.sha256 = done.rows + len(chunk), digest.hexdigest()
                 run.keep(
-                    stream, [layout.prediction(row, *each) for row, each in zip(chunk, predictions, strict=True)], done
+                    stream, [layout.prediction(row, each) for row, each in zip(chunk, predictions, strict=True)], done
                 )
                 bar.set_postfix_str(f"{done.rows:,} sentences", refresh=False)
                 bar.update(rows.position - bar.n)
@@ -195,6 +199,7 @@ class _Layout:
     suffix: str
     top_k: int
     separator: str | None
+    reject: bool
 
     @classmethod
     def of(
@@ -205,16 +210,18 @@ class _Layout:
         suffix: str,
         top_k: int,
         separator: str | None,
+        reject: bool,
     ) -> "_Layout":
         if columns is None and suffix == ".jsonl" and rows.path.suffix.lower() == ".jsonl":
             _without_clashes(rows.columns, text_column, rows.path)
-            return cls(text_column, None, suffix, top_k, separator)
+            return cls(text_column, None, suffix, top_k, separator, reject)
         there = {name: kinds for name, kinds in _columns_of(rows).items() if name != text_column}
         if columns is None:
             names = _without_clashes(there, text_column, rows.path)
         else:
             names = _checked([name for name in dict.fromkeys(columns) if name != text_column], list(there), rows.path)
-        return cls(text_column, {name: there[name] for name in names}, suffix, top_k, separator)
+        kept = {name: there[name] for name in names}
+        return cls(text_column, kept, suffix, top_k, separator, reject)
 
     def read(self, rows: RowReader) -> Iterator[Row]:
         if self.kept is not None:
@@ -228,12 +235,12 @@ class _Layout:
             types["intents"] = {list}
         for behind in self._numbered():
             types |= {f"intent{behind}": {type(label) for label in classes}, f"confidence{behind}": {float}}
-        return types
+        return types | ({"in_scope": {bool}, "in_scope_score": {float}} if self.reject else {})
 
     def _numbered(self) -> list[str]:
         return ["", *(f"_{number}" for number in range(2, self.top_k + 1))]
 
-    def prediction(self, row: Row, ranking: Ranking, intents: Ranking) -> dict[str, Any]:
+    def prediction(self, row: Row, prediction: Prediction) -> dict[str, Any]:
         """A row of the output; of a multi-label model flat ones name the intents that it has, not the likeliest."""
         several = self.separator is not None
         text = row.values[self.text_column]
@@ -243,13 +250,16 @@ class _Layout:
             names = list(self.kept)
         kept = {name: row.values.get(name) for name in names}
         if self.suffix == ".jsonl":
-            return _as_object(text, ranking, kept, intents if several else None)
-        best: dict[str, Any] = {"intent": None, "confidence": 0.0}
+            return _as_object(text, prediction, kept, several)
+        best: dict[str, Any] = {}
         if self.separator is not None:
-            names = [str(each.intent) for each in intents]
+            names = [str(each.intent) for each in prediction.intents]
             best["intents"] = names if self.suffix == ".parquet" else self.separator.join(names)
-        for behind, each in zip(self._numbered(), intents if several else ranking, strict=False):
+        named = [prediction.answer, *(prediction.intents if several else prediction.ranking)[1:]]
+        for behind, each in zip(self._numbered(), named, strict=False):
             best |= {f"intent{behind}": each.intent, f"confidence{behind}": float(each.confidence)}
+        if self.reject:
+            best |= {"in_scope": prediction.in_scope, "in_scope_score": prediction.score}
         return {**kept, "text": text, **best}
 
 

@@ -6,6 +6,7 @@ predictor.predict(["Play our song now", "Rate this book as awful"])
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
@@ -16,7 +17,7 @@ import numpy as np
 from intent_bert.config import LABEL_SEPARATOR
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
-from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
+from intent_bert.model.decision import Answer, Decision, Outputs, Prediction, Predictions, is_wordless, ranking
 from intent_bert.model.folder import CONFIG_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
 
@@ -83,25 +84,33 @@ class IntentPredictor:
         return predictor
 
     @overload
-    def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
+    def predict(self, texts: str | Iterable[str], top_k: None = None, *, reject: bool = False) -> list[Answer]: ...
     @overload
-    def predict(self, texts: str | Iterable[str], top_k: int) -> list[list[Answer]]: ...
-    def predict(self, texts: str | Iterable[str], top_k: int | None = None) -> list[Answer] | list[list[Answer]]:
+    def predict(self, texts: str | Iterable[str], top_k: int, *, reject: bool = False) -> list[list[Answer]]: ...
+    def predict(
+        self, texts: str | Iterable[str], top_k: int | None = None, *, reject: bool = False
+    ) -> list[Answer] | list[list[Answer]]:
         """The intent of each text, in order; with ``top_k`` the k likeliest of each, the likeliest first.
 
-        A single string counts as a list of one. Of a multi-label model the intent is the likeliest of those that
-        ``predict_intents`` gives, None with confidence 0 where it gives none. Memory does not grow with the number of
-        texts beyond the predictions.
+        A single string counts as a list of one. With ``reject`` a text that is out of scope has the intent None, and
+        keeps the confidence of the intent that it would have had; with ``top_k`` it has none at all. Of a multi-label
+        model the intent is the likeliest of those that ``predict_intents`` gives, None with confidence 0 where it gives
+        none. Memory does not grow with the number of texts beyond the predictions.
+
+        Raises:
+            SettingsError: ``reject``, and the model can't tell which texts are in scope.
         """
         k = self.checked_top_k(top_k)
+        if reject:
+            self.decision.check_threshold()
         answers: list[Answer] = []
         rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
-            found = self.rankings_and_intents(chunk, k)
+            found = self.described(chunk, k, reject)
             if top_k is None:
-                answers += [intents[0] if intents else Answer(None, 0.0) for _, intents in found]
+                answers += [each.answer for each in found]
             else:
-                rankings += [ranked[:k] for ranked, _ in found]
+                rankings += [[] if reject and not each.in_scope else each.ranking[:k] for each in found]
         return answers if top_k is None else rankings
 
     def predict_intents(self, texts: str | Iterable[str]) -> list[list[Answer]]:
@@ -110,20 +119,50 @@ class IntentPredictor:
         A model that was trained with ``multi_label`` gives each intent whose probability reaches its threshold; any
         other gives one intent, or none for a text without a word in it.
         """
-        return [intents for chunk in _chunks(texts) for _, intents in self.rankings_and_intents(chunk, 1)]
+        return [each.intents for chunk in _chunks(texts) for each in self.described(chunk, 1)]
 
-    def rankings_and_intents(self, texts: Sequence[str], top_k: int) -> list[tuple[list[Answer], list[Answer]]]:
-        """For each text the k likeliest intents, and the intents that it has; the likeliest first.
+    def in_scope_score(self, texts: str | Iterable[str]) -> np.ndarray:
+        """How much each text is one of those that the intents are made for: float32 (texts,), higher is more.
 
-        Of several intents the ranking holds all, however small k is.
+        NaN where the model was saved without what tells it.
+        """
+        parts = [self.predictions(chunk).scores for chunk in _chunks(texts)]
+        return np.concatenate(parts) if parts else np.zeros(0, "float32")
+
+    def in_scope(self, texts: str | Iterable[str]) -> np.ndarray:
+        """Which texts are in scope: those whose score reaches the model's threshold, bool (texts,).
+
+        Raises:
+            SettingsError: the model can't tell.
+        """
+        self.decision.check_threshold()
+        return self.in_scope_score(texts) >= self.decision.threshold
+
+    def described(self, texts: Sequence[str], top_k: int, reject: bool = False) -> list[Prediction]:
+        """All that is known of each text, with the k likeliest intents; of several intents all, however small k is.
+
+        With ``reject`` a text out of scope has no intent.
         """
         predictions = self.predictions(texts)
-        if not self.decision.multi_label:
-            rows = zip(predictions.probabilities, predictions.numbers, strict=True)
-            rankings = [ranking(row, number, self.classes, top_k) for row, number in rows]
-            return [(ranked, ranked[:1]) for ranked in rankings]
-        rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
-        return [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
+        if self.decision.multi_label:
+            rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
+            rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
+        else:
+            numbered = zip(predictions.probabilities, predictions.numbers, strict=True)
+            alone = [ranking(row, number, self.classes, top_k) for row, number in numbered]
+            rankings = [(ranked, ranked[:1]) for ranked in alone]
+        return [
+            self._described(*each, score, reject)
+            for each, score in zip(rankings, predictions.scores.tolist(), strict=True)
+        ]
+
+    def _described(self, ranked: list[Answer], intents: list[Answer], score: float, reject: bool) -> Prediction:
+        threshold = self.decision.threshold
+        in_scope = None if threshold is None else score >= threshold
+        answer = intents[0] if intents else Answer(None, 0.0)
+        if reject and not in_scope:
+            answer, intents = Answer(None, answer.confidence), []
+        return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""

@@ -40,6 +40,24 @@ class Answer(NamedTuple):
     confidence: float
 
 
+class Prediction(NamedTuple):
+    """All that is known of one sentence.
+
+    Attributes:
+        answer: the predicted intent; None where there is none, or where it was rejected.
+        ranking: the likeliest intents, the likeliest first; empty for a text without a word in it.
+        intents: those that the sentence has, one at most unless the model is a multi-label one.
+        in_scope: whether the sentence is one of those that the intents are made for; None where the model can't tell.
+        score: how much so, higher is more; None where the model can't tell.
+    """
+
+    answer: Answer
+    ranking: list[Answer]
+    intents: list[Answer]
+    in_scope: bool | None
+    score: float | None
+
+
 class Predictions(NamedTuple):
     """What N sentences mean."""
 
@@ -86,18 +104,13 @@ class Decision:
         """Calibrated probabilities (N, C) of logits (N, C), float32."""
         return softmax(logits / np.float32(self.temperature))
 
-    def in_scope(self, predictions: Predictions) -> np.ndarray:
-        """Which sentences are in scope, bool (N,).
-
-        Raises:
-            SettingsError: the model has no threshold.
-        """
+    def check_threshold(self) -> None:
+        """Raise SettingsError where the model can't tell which sentences are in scope."""
         if self.threshold is None:
             raise SettingsError(
                 "the model can't tell which sentences are in scope: intent-bert calibrate MODEL_DIR TABLE, with "
                 "labelled sentences that training has not seen, adds what it needs"
             )
-        return predictions.scores >= self.threshold
 
     def chosen(self, predictions: Predictions) -> np.ndarray:
         """Which intents each sentence has, bool (N, C): here the predicted one, or none."""

@@ -56,8 +56,13 @@ class MultiLabelDecision(Decision):
         probabilities[wordless] = 0
         chosen = self._reached(probabilities)
         likeliest = np.where(chosen, probabilities, -1).argmax(axis=1)
-        unscored = np.full(len(chosen), np.nan, "float32")
-        return Predictions(probabilities, np.where(chosen.any(axis=1), likeliest, NO_INTENT), unscored)
+        scores = (probabilities - np.array(self.thresholds, "float32")).max(axis=1)
+        return Predictions(probabilities, np.where(chosen.any(axis=1), likeliest, NO_INTENT), scores)
+
+    @property
+    def threshold(self) -> float:
+        """A score is by how much the surest intent is above its own threshold."""
+        return 0.0
 
     def chosen(self, predictions: Predictions) -> np.ndarray:
         """Which intents each sentence has, bool (N, C)."""

@@ -1,0 +1,187 @@
+"""The decision of a saved model, found anew on sentences that its weights have not seen; the weights stay.
+
+A model folder of an earlier version has nothing that tells sentences in scope from others. There the sentences of the
+table take two parts: half of each intent's stand for what is in scope, the other half chooses the threshold. Exports
+that lack what this needs are written again.
+"""
+
+import logging
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intent_bert.config import DEFAULT_KNOWN_ACCEPTANCE, INTENT, TEXT, check_known_acceptance
+from intent_bert.data.labels import label_ids
+from intent_bert.errors import DataError, SettingsError
+from intent_bert.files.lock import one_writer
+from intent_bert.inference.predictor import IntentPredictor
+from intent_bert.model.decision import Decision, Outputs, is_wordless
+from intent_bert.model.folder import (
+    CONFIG_FILE,
+    SCOPE_FILE,
+    ModelFolder,
+    check_output_folder,
+    link_own_files,
+    replacement,
+    write_config,
+)
+from intent_bert.model.held_out import HeldOut, decided
+from intent_bert.model.scope import Scope, kept_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger("intent_bert")
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What ``calibrate`` has changed: the decision before and after, and how many rows of each kind it read."""
+
+    before: Decision
+    after: Decision
+    known: int
+    unknown: int
+
+
+def calibrate(
+    folder: str | PathLike,
+    table: "pd.DataFrame",
+    known_acceptance: float = DEFAULT_KNOWN_ACCEPTANCE,
+    unknown_label: str | None = None,
+    engine: str = "auto",
+) -> CalibrationReport:
+    """Find temperature and threshold of a model folder anew.
+
+    Args:
+        folder: what ``train`` has written.
+        table: what ``read_table`` gives, of sentences that training has not seen.
+        known_acceptance: the share of sentences in scope that is to be accepted; with unknown sentences they choose.
+        unknown_label: rows with this label are unknown sentences.
+        engine: what computes.
+
+    Raises:
+        SettingsError: a multi-label model, or no row has ``unknown_label``.
+        DataError: too few rows, or a label that the model does not know.
+        ModelFolderError, DiskError: the folder can't be read or written. What stood there before still stands there.
+    """
+    check_known_acceptance(known_acceptance)
+    opened = ModelFolder(folder)
+    before = opened.decision
+    if before.multi_label:
+        raise SettingsError(f"{folder} is a multi-label model: a threshold for each intent stands for its scope")
+    known, unknown = _parted(table, opened, unknown_label)
+    with one_writer(folder):
+        check_output_folder(folder)
+        if before.scope is None:
+            after, exports = _with_new_scope(opened, known, unknown, known_acceptance)
+        else:
+            predictor, exports = IntentPredictor.load(folder, engine=engine), []
+            after = _decided(predictor, before.scope, known, unknown, known_acceptance, opened)
+        _write(opened, after, exports)
+    return CalibrationReport(before, after, len(known), len(unknown))
+
+
+def _parted(
+    table: "pd.DataFrame", folder: ModelFolder, unknown_label: str | None
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Sentences in scope and unknown ones."""
+    is_unknown = table[INTENT].map(str) == str(unknown_label)
+    if unknown_label is not None and not is_unknown.any():
+        raise SettingsError(f"no row of {table.attrs.get('source')} has the label {unknown_label!r}")
+    known = table[~is_unknown]
+    strange = known[label_ids(known[INTENT], folder.classes) < 0]
+    if len(strange):
+        row, label = next(iter(strange[INTENT].items()))
+        raise DataError(
+            f"{table.attrs.get('source')}, row {row}: the model has no intent {str(label)!r}; if sentences with this "
+            f"label are unknown ones, say --unknown-label {label}, else leave them out"
+        )
+    return known, table[is_unknown]
+
+
+def _outputs(predictor: IntentPredictor, table: "pd.DataFrame", classes: list) -> HeldOut:
+    from intent_bert.files.progress import progress_bar
+
+    texts, parts = list(table[TEXT]), []
+    with progress_bar(len(texts), "computing", "sentence", delay=2, leave=False) as bar:
+        for start in range(0, len(texts), 4096):
+            parts.append(predictor.outputs(texts[start : start + 4096]))
+            bar.update(len(parts[-1].logits))
+    if not parts:
+        return HeldOut.none()
+    outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    ids, _ = predictor.tokenizer.encode(texts, predictor.max_seq_len)
+    usable = ~is_wordless(ids)
+    return HeldOut(Outputs(*(each[usable] for each in outputs)), label_ids(table[INTENT], classes)[usable])
+
+
+def _decided(
+    predictor: IntentPredictor,
+    scope: Scope,
+    known: "pd.DataFrame",
+    unknown: "pd.DataFrame",
+    known_acceptance: float,
+    folder: ModelFolder,
+) -> Decision:
+    source = Path(str(known.attrs.get("source"))).name
+    held_out = _outputs(predictor, known, folder.classes)
+    decision = decided(scope, held_out, _outputs(predictor, unknown, folder.classes).outputs, known_acceptance, source)
+    if decision.threshold is None:
+        raise DataError(
+            f"{known.attrs.get('source')} has too few sentences in scope, {len(held_out.labels)}, to set a threshold: "
+            "give more, or sentences that are unknown as well (--unknown-label)"
+        )
+    return decision
+
+
+def _with_new_scope(
+    folder: ModelFolder, known: "pd.DataFrame", unknown: "pd.DataFrame", known_acceptance: float
+) -> tuple[Decision, list[str]]:
+    """The decision of a folder that has no scope, and the exports that must be written again."""
+    predictor = IntentPredictor.load(folder.path, engine="keras")
+    numbers = label_ids(known[INTENT], folder.classes)
+    order = np.random.default_rng(0).permutation(len(known))
+    rank = np.empty(len(known), int)  # of each row among those of its intent, in a random order
+    for number in np.unique(numbers):
+        rows = order[numbers[order] == number]
+        rank[rows] = np.arange(len(rows))
+    examples, others = known[rank % 2 == 0], known[rank % 2 == 1]
+    kept = examples.iloc[kept_rows(label_ids(examples[INTENT], folder.classes), len(folder.classes))]
+    outputs, labels = _outputs(predictor, kept, folder.classes)
+    scope = Scope.of(outputs, labels, len(folder.classes))
+    decision = _decided(predictor, scope, others, unknown, known_acceptance, folder)
+    if decision.calibration is not None and decision.scope is not None:
+        logger.info("half of the sentences stand for what is in scope from now on, the other half set the threshold")
+    from intent_bert.export.exports import exports_without_layers
+
+    return decision, exports_without_layers(folder)
+
+
+def _write(folder: ModelFolder, decision: Decision, exports: list[str]) -> None:
+    """Put the decision into the folder, and write exports again."""
+    with replacement(folder.path, checked=True) as work:
+        link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE))
+        assert decision.scope is not None
+        np.savez(work / SCOPE_FILE, allow_pickle=False, **decision.scope.arrays())
+        config = {**folder.config, "decision": decision.to_dict()}
+        write_config(work, config, [SCOPE_FILE])
+    if exports:
+        from intent_bert.export.exports import rewrite_exports
+
+        rewrite_exports(folder.path, exports)
+
+
+def described(decision: Decision) -> str:
+    """The decision in a line."""
+    temperature = "none" if decision.calibration is None else f"{decision.calibration.temperature:.3f}"
+    threshold = "none" if decision.threshold is None else f"{decision.threshold:.3f}"
+    line = f"temperature {temperature}   threshold {threshold}"
+    found = decision.scope.threshold if decision.scope is not None else None
+    if found is not None and found.interval is not None:
+        low, high = found.interval
+        line += f"   accepts {found.known_acceptance:.1%} of the sentences in scope ({low:.1%} to {high:.1%})"
+    return line
