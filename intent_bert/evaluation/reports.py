@@ -3,13 +3,23 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from intent_bert.evaluation.calibration_plots import coverage_plot, reliability_plot, scope_plot
 from intent_bert.evaluation.confusion_plot import confusion_plot
 from intent_bert.evaluation.drawing import save_plot
-from intent_bert.evaluation.metrics import NO_INTENT_NAME
+from intent_bert.evaluation.metrics import NO_INTENT_NAME, Evaluation
 from intent_bert.evaluation.multi_label import AnyEvaluation, MultiLabelEvaluation
 from intent_bert.evaluation.multi_label_plot import multi_label_plot
 from intent_bert.files.tables_out import write_csv
-from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
+from intent_bert.model.folder import (
+    CONFUSION_PICTURE,
+    CONFUSION_TABLE,
+    COVERAGE_PICTURE,
+    MISTAKES_FILE,
+    RELIABILITY_PICTURE,
+    SCOPE_PICTURE,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +34,9 @@ def evaluation_plot(evaluation: AnyEvaluation, title: str) -> "Figure":
 
 
 def write_reports(folder: Path, evaluation: AnyEvaluation, name: str) -> None:
-    """Write the three files; those that stand there are replaced.
+    """Write confusion matrix, mistakes and, of one intent a sentence, what tells whether the model can be trusted.
+
+    Files that stand there are replaced.
 
     Args:
         folder: an existing folder.
@@ -36,5 +48,18 @@ def write_reports(folder: Path, evaluation: AnyEvaluation, name: str) -> None:
     names = [*evaluation.labels, NO_INTENT_NAME] if several else evaluation.labels
     counts = ([label, *row] for label, row in zip(names, evaluation.confusion.tolist(), strict=True))
     write_csv(folder / CONFUSION_TABLE, ["label", *names], counts)
+    if isinstance(evaluation, Evaluation):
+        _write_trust_plots(folder, evaluation, name)
     mistakes = evaluation.mistakes
     write_csv(folder / MISTAKES_FILE, mistakes.columns, mistakes.itertuples(index=False))
+
+
+def _write_trust_plots(folder: Path, evaluation: Evaluation, name: str) -> None:
+    if evaluation.calibration:
+        title = f"{name}: calibration error {evaluation.calibration['ece']:.2%}"
+        save_plot(reliability_plot(evaluation.reliability, title), folder / RELIABILITY_PICTURE)
+    if not np.isnan(evaluation.scope.scores).any():
+        found = evaluation.out_of_scope
+        told = "" if found is None else f", AUROC {found['auroc']:.4f}"
+        save_plot(scope_plot(evaluation.scope, f"{name}: in scope or not{told}"), folder / SCOPE_PICTURE)
+        save_plot(coverage_plot(evaluation.scope, f"{name}: accuracy by coverage"), folder / COVERAGE_PICTURE)

@@ -10,6 +10,7 @@
                             model.tflite and savedmodel/, each with what its check found in a file .json beside it
     metrics.json            the metrics of each split             (the rest is for people, not for loading)
     confusion_matrix.png    confusion_matrix.csv   mistakes.csv   history.csv   README.md
+    reliability.png         scope.png   coverage.png
 
 A folder is written whole beside its place and then swapped in, so a run that is killed leaves the old folder or the
 new one; other files that stood in the old folder (``logs/``) move along. Reading runs no code from the folder, and
@@ -44,12 +45,16 @@ FORMAT_VERSION = 2  # 1: before 0.2.0, the architecture's settings one by one an
 CONFIG_FILE, WEIGHTS_FILE, LABELS_FILE = "config.json", "model.weights.h5", "labels.json"
 METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes.csv", "history.csv", "README.md"
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
+RELIABILITY_PICTURE, SCOPE_PICTURE, COVERAGE_PICTURE = "reliability.png", "scope.png", "coverage.png"
 ONNX_FILE, ONNX_INT8_FILE, LITERT_FILE, SAVEDMODEL = "model.onnx", "model.int8.onnx", "model.tflite", "savedmodel"
 SCOPE_FILE = "scope.npz"
 LOG_FOLDER = "logs"
 UNFINISHED = "unfinished"  # what a run that was killed has left in its output folder
 LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
-_READ_FILES = (METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE)
+_READ_FILES = (
+    METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE, CONFUSION_PICTURE, CONFUSION_TABLE,
+    RELIABILITY_PICTURE, SCOPE_PICTURE, COVERAGE_PICTURE,
+)  # fmt: skip
 
 
 FORMATS = {"onnx": ONNX_FILE, "savedmodel": SAVEDMODEL, "litert": LITERT_FILE}  # of exports
