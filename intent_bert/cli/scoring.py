@@ -168,7 +168,7 @@ def _print_predictions(
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    top_k, several = predictor.checked_top_k(options.top_k), predictor.decision.multi_label
+    top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     for batch in batches:
         for text, (ranking, intents) in zip(batch, predictor.rankings_and_intents(batch, top_k), strict=True):
             if options.json:
