@@ -58,6 +58,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.model.folder import ModelFolder
 
     folder = ModelFolder(options.model_dir)
+    if options.label_separator and not folder.decision.multi_label:
+        raise SettingsError(
+            f"--label-separator is for a multi-label model, but {folder.path} gives one intent a sentence"
+        )
     separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
     sets = separator if folder.decision.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, sets)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from intent_bert.bert.micro_batches import micro_batched
-from intent_bert.config import TrainingConfig
+from intent_bert.config import LABEL_SEPARATOR, TrainingConfig
 from intent_bert.data.batches import bucketed_batches, pad
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.multi_label import AnyEvaluation, evaluate_predictions
@@ -166,12 +166,16 @@ def _end_interrupted(keeper: KeepBest, bars: Sequence[ProgressBar]) -> None:
 
 
 def evaluate(
-    outputs: Outputs, sentences: Sentences, classes: Sequence[Label], decision: Decision | None = None
+    outputs: Outputs,
+    sentences: Sentences,
+    classes: Sequence[Label],
+    decision: Decision | None = None,
+    separator: str = LABEL_SEPARATOR,
 ) -> AnyEvaluation:
-    """The metrics of encoded sentences for which a model gave these outputs."""
+    """The metrics of encoded sentences for which a model gave these outputs; ``separator`` joins labels in mistakes."""
     decision = decision or Decision()
     predictions = decision.predictions(outputs, is_wordless(sentences.ids))
-    return evaluate_predictions(decision, sentences.texts, sentences.labels, predictions, classes)
+    return evaluate_predictions(decision, sentences.texts, sentences.labels, predictions, classes, separator)
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:

@@ -144,6 +144,7 @@ def _evaluate(artifact: Artifact, splits: dict[str, Sentences], verbose: int) ->
             split,
             artifact.classes,
             artifact.decision,
+            artifact.settings["label_separator"],
         )
         for name, split in splits.items()
     }
