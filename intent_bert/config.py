@@ -251,6 +251,8 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError("mix makes sentences with several intents: give multi_label as well")
         if not self.label_separator:
             raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
+        if self.label_separator != LABEL_SEPARATOR and not self.multi_label:
+            raise SettingsError("label_separator joins several labels of a sentence: give multi_label as well")
         if self.multi_label and self.class_weight is not None:
             raise SettingsError("class_weight is for one intent a sentence: leave it out with multi_label")
         if self.multi_label and (self.unknown_file or self.unknown_label):

@@ -24,6 +24,7 @@ import jobs  # noqa: E402
 import picture  # noqa: E402
 import protocol  # noqa: E402
 import run  # noqa: E402
+import several_intents  # noqa: E402
 
 sys.path[:] = [place for place in sys.path if place not in PLACES]
 
@@ -512,3 +513,36 @@ def test_growth_writes_a_table_that_can_be_trained_on(tmp_path):
     assert len(table) == 5_000
     assert table.text.nunique() > 4_900
     assert table.intent.nunique() == 7
+
+
+# --- several intents ---------------------------------------------------------------------------------------------
+
+
+def test_the_judge_of_mixed_sentences_glues_in_ways_of_its_own():
+    from intent_bert.data import mixing
+
+    learnt = (*mixing.PLAIN_JOINTS, *mixing.INNER_JOINTS, *mixing.NEW_SENTENCES)
+    words = {" ".join(re.findall(r"[a-z']+", joint.lower())) or joint for joint in learnt}
+    judged = {" ".join(re.findall(r"[a-z']+", joint.lower())) or joint for joint in several_intents.JOINTS}
+    assert not words & judged
+
+
+def test_glued_sentences_hold_one_two_or_three_intents():
+    texts, intents = ["apple", "oak", "rain", "pear"], ["fruit", "tree", "weather", "fruit"]
+    rows = several_intents.glued(texts, intents, 500, seed=1)
+    assert rows == several_intents.glued(texts, intents, 500, seed=1)
+    numbers = [len(labels) for _, labels in rows]
+    assert [numbers.count(number) / 500 for number in (1, 2, 3)] == pytest.approx(several_intents.SHARES, abs=0.06)
+    of = dict(zip(texts, intents, strict=True))
+    for text, labels in rows:
+        assert labels == sorted({of[word] for word in texts if word in text.lower()})
+
+
+def test_the_stand_in_has_three_quarters_of_its_rows_in_one_intent(tmp_path):
+    for name, rows in (("train", 120), ("test", 40)):
+        lines = [f"{name} {number} of {intent},{intent}" for intent in range(77) for number in range(rows)]
+        (tmp_path / f"{name}.csv").write_text("text,intent\n" + "\n".join(lines))
+    rows = several_intents.imbalanced(tmp_path)
+    counts = [sum(intent == f"intent {number}" for _, intent in rows["train"]) for number in range(1, 17)]
+    assert counts == list(several_intents.SIZES)
+    assert len({intent for _, intent in rows["test"]}) == 16

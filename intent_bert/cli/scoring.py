@@ -61,6 +61,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.model.folder import ModelFolder
 
     folder = ModelFolder(options.model_dir)
+    if options.label_separator and not folder.decision.multi_label:
+        raise SettingsError(
+            f"--label-separator is for a multi-label model, but {folder.path} gives one intent a sentence"
+        )
     separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
     sets = separator if folder.decision.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, sets)
@@ -174,7 +178,7 @@ def _print_predictions(
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # UTF-8 out as in, and an argument that was not UTF-8 stays printable
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    top_k, several = predictor.checked_top_k(options.top_k), predictor.decision.multi_label
+    top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     if options.reject:
         predictor.decision.check_threshold()
     for batch in batches:

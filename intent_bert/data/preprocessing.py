@@ -11,6 +11,7 @@ from intent_bert.config import DEFAULT_MAX_SEQ_LEN, INTENT, TEXT
 from intent_bert.data.batches import encode, pad
 from intent_bert.data.cells import shown
 from intent_bert.data.checks import NAMED, check_tables
+from intent_bert.data.label_sets import all_labels, holds_label_sets, label_matrix
 from intent_bert.data.labels import Label, classes_of, label_ids, plain_label
 from intent_bert.data.tables import Source, read_table
 from intent_bert.errors import DataError
@@ -28,6 +29,7 @@ class IntentDetectionData:
         validation: a third table, or None.
         text_column: the name of the column with the sentences.
         label_column: the name of the column with the intents.
+        label_separator: as ``read_table`` has it, for rows with several labels, or none.
         seed: shuffles the training rows, so that ``fit(validation_split=0.1)`` holds out rows of every intent.
             None leaves them as they are.
 
@@ -35,6 +37,7 @@ class IntentDetectionData:
         train, test, validation: the checked tables, columns ``text`` and ``intent``, the rows in the order of the ids.
         train_x, test_x, validation_x: ids, int32 (sentences, max_seq_len), 0 where a sentence has ended.
         train_y, test_y, validation_y: label numbers, int32 (sentences,); -1 for a label that is not in ``classes``.
+            With ``label_separator`` 1 for each label that a sentence has, float32 (sentences, classes).
         max_seq_len: the length of the longest sentence, ``max_seq_len`` at most.
         classes, tokenizer: as given.
 
@@ -62,20 +65,23 @@ class IntentDetectionData:
         validation: Source | None = None,
         text_column: str = TEXT,
         label_column: str = INTENT,
+        label_separator: str | None = None,
         seed: int | None = 0,
     ) -> None:
         def read(source: Source | None) -> pd.DataFrame | None:
-            return None if source is None else read_table(source, text_column, label_column)
+            return None if source is None else read_table(source, text_column, label_column, label_separator)
 
-        table, self.test, self.validation = read_table(train, text_column, label_column), read(test), read(validation)
+        table, self.test, self.validation = read(train), read(test), read(validation)
+        assert table is not None
         self.train = table if seed is None else table.iloc[np.random.default_rng(seed).permutation(len(table))]
         self.tokenizer = tokenizer
-        self.classes = classes_of(self.train[INTENT]) if classes is None else [plain_label(label) for label in classes]
-        check_tables(self.train, self.validation, self.test)
-        unknown = self.train[INTENT][label_ids(self.train[INTENT], self.classes) < 0]
+        labels = all_labels(self.train[INTENT])
+        self.classes = classes_of(labels) if classes is None else [plain_label(label) for label in classes]
+        check_tables(self.train, self.validation, self.test, label_separator=label_separator)
+        unknown = np.flatnonzero(label_ids(labels, self.classes) < 0)
         if len(unknown):
             known = ", ".join(shown(label) for label in self.classes[:NAMED]) + ", ..." * (len(self.classes) > NAMED)
-            raise DataError(f"the training label {shown(unknown.iloc[0])} is not among the classes [{known}]")
+            raise DataError(f"the training label {shown(labels[unknown[0]])} is not among the classes [{known}]")
 
         tables = [self.train, self.test, self.validation]
         texts = [text for part in tables if part is not None for text in part[TEXT]]
@@ -89,4 +95,8 @@ class IntentDetectionData:
     def _arrays(self, table: pd.DataFrame | None, ids: list[np.ndarray] | None) -> tuple[Any, Any]:
         if table is None or ids is None:
             return None, None
-        return pad(ids, self.max_seq_len), label_ids(table[INTENT], self.classes)
+        if holds_label_sets(table[INTENT]):
+            targets = label_matrix(list(table[INTENT]), self.classes).astype("float32")
+        else:
+            targets = label_ids(table[INTENT], self.classes)
+        return pad(ids, self.max_seq_len), targets

@@ -47,7 +47,7 @@ and `confusion_matrix.png` show where it goes wrong.
     intent-bert predict FOLDER "a sentence of yours"
 
     from intent_bert import IntentPredictor
-    IntentPredictor.load("FOLDER").predict_one("a sentence of yours")
+    IntentPredictor.load("FOLDER").{_call(settings)}
 
 ## How it was made
 
@@ -85,6 +85,11 @@ def _gets(settings: dict[str, Any]) -> str:
     return (
         f'{gets} Some of "train" and "validation" were made\nby joining others (mix).' if settings.get("mix") else gets
     )
+
+
+def _call(settings: dict[str, Any]) -> str:
+    several = settings.get("multi_label")
+    return 'predict_intents(["a sentence of yours"])' if several else 'predict_one("a sentence of yours")'
 
 
 def _unknown(evaluations: dict[str, AnyEvaluation]) -> str:

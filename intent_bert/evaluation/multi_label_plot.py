@@ -44,21 +44,28 @@ def multi_label_plot(
     names = [label_text(labels[place]) for place in shown]
     with_none = [*shown, len(labels)]
     side = max(4.5, 1.5 + 0.5 * len(names))
-    figure = Figure(figsize=(2 * side + 2, side + 1), dpi=120, layout="constrained")
+    figure = Figure(figsize=(2 * side + 2, side + 1.3), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
     drawn = confusion[np.ix_(with_none, with_none)]
     shares = drawn / np.maximum(confusion[with_none].sum(axis=1), 1)[:, None]
-    _draw(left, drawn, np.sqrt(shares), [*names, NO_INTENT_NAME], "Blues")  # the root lets a single mistake be seen
+    texts = np.where(drawn > 0, drawn.astype(str), "")
+    _draw(left, texts, np.sqrt(shares), [*names, NO_INTENT_NAME], "Blues")  # the root lets a single mistake be seen
     left.set(title="confused", ylabel="label that was missed", xlabel="predicted in its place")
-    both = together[np.ix_(shown, shown)]
-    found = together_right[np.ix_(shown, shown)] / np.maximum(both, 1)
-    _draw(right, both, np.where(both > 0, 0.15 + 0.85 * found**4, 0), names, "Greens")  # few are far from 1
-    right.set(title="occur together (darker: both found more often)")
+    both, found = together[np.ix_(shown, shown)], together_right[np.ix_(shown, shown)]
+    pairs = np.where(np.eye(len(shown), dtype=bool), 0, both)
+    of_both = [[_of(*counts) for counts in zip(*rows, strict=True)] for rows in zip(found, both, strict=True)]
+    _draw(right, np.array(of_both), pairs / max(pairs.max(initial=0), 1), names, "Greens")
+    right.set(title="occur together", xlabel="both predicted / both in the labels")
     figure.suptitle(title)
     return figure
 
 
-def _draw(axes: Any, counts: np.ndarray, shades: np.ndarray, names: Sequence[str], colors: str) -> None:
+def _of(found: int, both: int) -> str:
+    """What a cell says of two labels: 10 where all ten were found, 9/10 where one was not."""
+    return (str(both) if found == both else f"{found}/{both}") if both else ""
+
+
+def _draw(axes: Any, texts: np.ndarray, shades: np.ndarray, names: Sequence[str], colors: str) -> None:
     number = len(names)
     axes.imshow(shades, cmap=colors, vmin=0, vmax=1.2)
     many = number > 12
@@ -67,6 +74,6 @@ def _draw(axes: Any, counts: np.ndarray, shades: np.ndarray, names: Sequence[str
         label.set_horizontalalignment("center" if many else "right")
         label.set_rotation_mode("default" if many else "anchor")
     axes.set_yticks(range(number), names, fontsize=9)
-    for row, column in np.argwhere(counts):
+    for row, column in np.argwhere(texts != ""):
         color = "white" if shades[row, column] > 0.6 else "black"
-        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
+        axes.text(column, row, texts[row, column], ha="center", va="center", color=color, fontsize=8)

@@ -30,7 +30,13 @@ from intent_bert.errors import DataError, DiskError, SettingsError, nearest
 from intent_bert.files.atomic import disk_errors
 from intent_bert.files.lock import one_writer
 from intent_bert.files.state import SavedState
-from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, PredictionFormat, prediction_format, to_json
+from intent_bert.inference.prediction_formats import (
+    LABELS,
+    OUTPUT_FORMATS,
+    PredictionFormat,
+    prediction_format,
+    to_json,
+)
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
 from intent_bert.model.decision import Prediction
 
@@ -93,13 +99,15 @@ def predict_file(
         DataError: a missing column, or a broken row; what was predicted before it is kept for ``resume``.
         DiskError: the output can't be written, or another process writes it.
     """
+    if top_k < 1:
+        raise SettingsError(f"top_k must be at least 1, not {top_k}")
     place = _place_for(output)
     rows.require(text_column)
-    several = predictor.label_separator if predictor.decision.multi_label else None
+    separator = predictor.label_separator if predictor.multi_label else None
     if reject:
         predictor.decision.check_threshold()
-    named = predictor.checked_top_k(top_k)
-    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), named, several, reject)
+    most = min(top_k, len(predictor.classes))
+    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), most, separator, reject)
     format = prediction_format(place.suffix.lower(), layout.types(predictor.classes))
     settings = {
         "model": predictor.fingerprint, "engine": predictor.engine, "text_column": text_column,
@@ -232,7 +240,7 @@ class _Layout:
         """Each column of a flat output with the kinds of its values, or with its Arrow type."""
         types = {**(self.kept or {}), "text": {str}}
         if self.separator is not None:
-            types["intents"] = {list}
+            types["intents"] = LABELS
         for behind in self._numbered():
             types |= {f"intent{behind}": {type(label) for label in classes}, f"confidence{behind}": {float}}
         return types | ({"in_scope": {bool}, "in_scope_score": {float}} if self.reject else {})

@@ -21,7 +21,8 @@ OUTPUT_FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _CONFIDENCE = re.compile(r"confidence(_\d+)?")
 _ROW_GROUP = 1 << 16  # rows of a Parquet file that are compressed together
 
-Columns = Mapping[str, set[type]]  # name -> the kinds of its values, as far as they are known
+Columns = Mapping[str, Any]  # name -> the kinds of its values, as far as they are known, an Arrow type, or LABELS
+LABELS = "labels"  # in place of kinds: each value is a list of texts
 
 
 class PredictionFormat(Protocol):
@@ -93,7 +94,7 @@ class _Parquet:
     def _type(self, kinds: Any) -> Any:
         if isinstance(kinds, self.arrow.DataType):
             return kinds
-        if kinds == {list}:
+        if kinds is LABELS:
             return self.arrow.list_(self.arrow.string())
         kinds = kinds - {type(None)}
         if kinds == {bool}:

@@ -40,6 +40,7 @@ class IntentPredictor:
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
         decision: how the network's outputs become predictions.
+        multi_label: whether a text may have several intents, or none.
         label_separator: what joined the labels of a row in training.
         fingerprint: the sha256 of the folder's ``config.json``, which names those of its files.
     """
@@ -47,6 +48,7 @@ class IntentPredictor:
     def __init__(self, model: "Artifact | ModelFolder", engine: Engine) -> None:
         self.classes, self.max_seq_len, self.tokenizer = model.classes, model.max_seq_len, model.tokenizer
         self.decision: Decision = model.decision
+        self.multi_label = self.decision.multi_label
         self._engine, self.engine = engine, engine.name
         settings = model.config["settings"] if isinstance(model, ModelFolder) else model.settings
         self.label_separator = settings.get("label_separator", LABEL_SEPARATOR)
@@ -144,7 +146,7 @@ class IntentPredictor:
         With ``reject`` a text out of scope has no intent.
         """
         predictions = self.predictions(texts)
-        if self.decision.multi_label:
+        if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
             rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
         else:

@@ -29,13 +29,14 @@ class BucketedBatches(keras.utils.PyDataset):
     Args:
         x: ids of each sentence, N int arrays of unlike length (as ``intent_bert.data.batches.encode`` gives them), or
             one int matrix (N, T) with 0 to the right, such as ``IntentDetectionData.train_x``.
-        y: label numbers, int (N,).
+        y: label numbers, int (N,); or of several labels a sentence the matrix of 0 and 1, (N, C).
         batch_size: sentences in a batch, at least 1.
         seed: 0 or above.
         sample_weight: float (N,), how much each sentence counts in the loss; None counts all alike.
         **kwargs: of ``keras.utils.PyDataset``: workers, use_multiprocessing, max_queue_size.
 
-    Each batch is ``(x int32 (B, T), y int32 (B,))``, and float32 (B,) as a third where there are weights.
+    Each batch is ``(x int32 (B, T), y int32 (B,))``, or y float32 (B, C) of several labels, and float32 (B,) as a third
+    where there are weights.
 
     Raises:
         DataError: no sentences, or not as many labels or weights as sentences.
@@ -57,7 +58,9 @@ class BucketedBatches(keras.utils.PyDataset):
         if seed < 0:
             raise SettingsError(f"seed must be at least 0, not {seed}")
         self.ids = _without_padding(x) if isinstance(x, np.ndarray) and x.ndim == 2 else list(x)
-        self.labels = np.asarray(y, "int32").reshape(-1)
+        labels = np.asarray(y)
+        several = labels.ndim == 2 and labels.shape[1] > 1
+        self.labels = labels.astype("float32") if several else labels.astype("int32").reshape(-1)
         self.weights = None if sample_weight is None else np.asarray(sample_weight, "float32").reshape(-1)
         if not self.ids:
             raise DataError("expected sentences to make batches of, got none")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from intent_bert.bert.micro_batches import micro_batched
-from intent_bert.config import TrainingConfig
+from intent_bert.config import LABEL_SEPARATOR, TrainingConfig
 from intent_bert.data.batches import bucketed_batches, pad
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.multi_label import AnyEvaluation, evaluate_predictions
@@ -27,7 +27,7 @@ from intent_bert.model.network import logits_model
 from intent_bert.model.saved import Artifact
 from intent_bert.training.callbacks import EpochReport, KeepBest, ProgressBar
 from intent_bert.training.frozen import CachedActivations, CutModel
-from intent_bert.training.objective import Objective, fitted_decision, objective_of, start_at_label_shares
+from intent_bert.training.objective import fitted_decision, objective_of, start_at_label_shares
 from intent_bert.training.optimizer import adamw
 from intent_bert.training.prepare import Prepared, Sentences
 from intent_bert.training.resume import UnfinishedRun
@@ -124,9 +124,8 @@ def fine_tune(
     steps = -(-len(train.ids) // config.batch_size)
     fitted = _Fitted.of(model, micro_batches, "frozen layers" if verbose else None)
     inputs = fitted.inputs_of(train)
-    objective = objective_of(config)
     compile_model(fitted.model, config, steps * epochs)
-    decision = objective.decision(len(classes))
+    decision = objective_of(config).decision(len(classes))
     evaluate_epoch = None if validation is None else fitted.evaluator(validation, classes, decision)
     keeper = KeepBest(evaluate_epoch, report, unfinished)
     keeper.set_model(fitted.model)
@@ -137,7 +136,7 @@ def fine_tune(
     interrupted = False
     try:
         fitted.model.fit(
-            _batches(fitted.model, inputs, classes, config, objective, first_epoch=done),
+            _batches(fitted.model, inputs, classes, config, first_epoch=done),
             initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=steps,
@@ -171,13 +170,14 @@ def evaluate(
     sentences: Sentences,
     classes: Sequence[Label],
     decision: Decision | None = None,
+    separator: str = LABEL_SEPARATOR,
     unknown_label: str | None = None,
 ) -> AnyEvaluation:
-    """The metrics of encoded sentences for which a model gave these outputs."""
-    decision, wordless = decision or Decision(), is_wordless(sentences.ids)
-    predictions = decision.predictions(outputs, wordless)
+    """The metrics of encoded sentences for which a model gave these outputs; ``separator`` joins labels in mistakes."""
+    decision = decision or Decision()
+    predictions = decision.predictions(outputs, is_wordless(sentences.ids))
     return evaluate_predictions(
-        decision, sentences.texts, sentences.labels, predictions, classes, unknown_label=unknown_label
+        decision, sentences.texts, sentences.labels, predictions, classes, separator, unknown_label
     )
 
 
@@ -254,13 +254,13 @@ def _batches(
     training: "_Inputs",
     classes: Sequence[Label],
     config: TrainingConfig,
-    objective: Objective,
     first_epoch: int,
 ) -> Any:
     """An endless tf.data pipeline of (inputs, targets, weights if any); seed and epoch fix each pass's order."""
     import tensorflow as tf
 
     train = training.sentences
+    objective = objective_of(config)
     targets = objective.targets(train.labels, classes)
     weights = objective.weights(train.labels, classes, config)
     several = len(model.inputs) > 1

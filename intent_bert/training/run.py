@@ -142,9 +142,11 @@ def _decide_and_evaluate(artifact: Artifact, prepared: Prepared, verbose: int) -
     outputs, kept = run_outputs(KerasEngine(artifact.model), prepared, verbose)
     if not artifact.decision.multi_label:
         artifact.decision = taught_decision(prepared, outputs, kept)
-    unknown_label = prepared.config.unknown_label
+    config = prepared.config
     return {
-        name: evaluate(outputs[name], split, artifact.classes, artifact.decision, unknown_label)
+        name: evaluate(
+            outputs[name], split, artifact.classes, artifact.decision, config.label_separator, config.unknown_label
+        )
         for name, split in prepared.splits.items()
         if name != "unknown"
     }

@@ -58,6 +58,12 @@ def test_evaluate_takes_another_separator_and_lists(several, capsys, tmp_path):
     assert found == [several.evaluations["test"].subset_accuracy] * 2
 
 
+def test_a_separator_is_for_a_multi_label_model(trained, several, capsys):
+    words = ("evaluate", trained.folder, several.folder.parent / "test.csv", "--label-separator", "|")
+    expected = f"--label-separator is for a multi-label model, but {trained.folder} gives one intent a sentence"
+    check_refusal(run(capsys, *words), expected)
+
+
 def test_predict_names_all_intents(several, capsys):
     code, out, _ = run(capsys, "predict", several.folder, *TEXTS)
     assert code == 0

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from intent_bert import BucketedBatches, FullTokenizer, IntentDetectionData
 from intent_bert.data.checks import check_tables
 from intent_bert.data.label_sets import all_labels, holds_label_sets, joined, label_matrix, label_set, never_joined
 from intent_bert.data.tables import read_table
@@ -121,3 +122,17 @@ def test_checks_of_tables_with_label_sets(caplog):
         check_tables(single, strict=True, label_separator="|")
     with pytest.raises(DataError, match=r"^the given texts has no label in any row: expected at least two intents$"):
         check_tables(read_table((["x"], [[]]), label_separator="|"))
+
+
+def test_the_preprocessor_gives_targets_for_sigmoids(quick_checkpoint):
+    tokenizer = FullTokenizer(quick_checkpoint / "vocab.txt")
+    train = (["play a song", "will it rain", "now"], ["music", "weather|music", ""])
+    data = IntentDetectionData(train, (["rain"], ["weather|new"]), tokenizer, label_separator="|", seed=None)
+    assert data.classes == ["music", "weather"]
+    assert data.train_y.dtype == np.float32
+    assert data.train_y.tolist() == [[1, 0], [1, 1], [0, 0]]
+    assert data.test_y.tolist() == [[0, 1]]
+    with pytest.raises(DataError, match=r"^the training label 'weather' is not among the classes \['music'\]$"):
+        IntentDetectionData(train, None, tokenizer, ["music"], label_separator="|")
+    (_, targets), *_ = BucketedBatches(data.train_x, data.train_y, batch_size=3)
+    assert targets.dtype == np.float32 and sorted(targets.tolist()) == [[0, 0], [1, 0], [1, 1]]

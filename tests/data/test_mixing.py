@@ -71,6 +71,10 @@ def test_one_sentence_and_two_alike_can_be_mixed():
             {"multi_label": True, "class_weight": "balanced"},
             "class_weight is for one intent a sentence: leave it out with multi_label",
         ),
+        (
+            {"label_separator": "+"},
+            "label_separator joins several labels of a sentence: give multi_label as well",
+        ),
         ({"label_separator": ""}, "label_separator is empty: expected what joins the labels, such as '|'"),
     ],
 )

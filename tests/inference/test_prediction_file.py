@@ -30,6 +30,7 @@ class Parrot:
     """Predicts the text itself, and remembers what it was asked."""
 
     engine = "parrot"
+    multi_label = False
 
     def __init__(self, dies_after: int = 10**9, fingerprint: str = "0a1b", classes: Sequence[Any] = ("a", "b")) -> None:
         self.asked: list[str] = []
@@ -380,7 +381,7 @@ from intent_bert.inference.prediction_file import predict_file
 from intent_bert.inference.predictor import Answer
 
 class Parrot:
-    engine, fingerprint, classes = "parrot", "", ("a", "b")
+    engine, fingerprint, classes, multi_label = "parrot", "", ("a", "b"), False
     def predict(self, texts, top_k): return [[Answer("a", 1.0)] for _ in texts]
 
 predict_file(Parrot(), RowReader(sys.argv[1]), sys.argv[2], verbose=0)

@@ -14,6 +14,7 @@ from intent_bert.bert.tokenization import FullTokenizer
 from intent_bert.config import TrainingConfig
 from intent_bert.data.labels import class_weights
 from intent_bert.errors import SettingsError
+from intent_bert.evaluation.metrics import Evaluation
 from intent_bert.model.keras_engine import compiled, predict_in_batches
 from intent_bert.model.network import create_model
 from intent_bert.training import fit as fitting
@@ -101,7 +102,8 @@ def test_the_best_epoch_by_validation_is_kept(sentences, monkeypatch, scores, be
 
     def scripted(*_: Any) -> SimpleNamespace:
         accuracy, loss = next(script)
-        return SimpleNamespace(accuracy=accuracy, loss=loss, macro_f1=accuracy)
+        metrics = {"METRICS": Evaluation.METRICS, "score": (accuracy, -loss)}
+        return SimpleNamespace(accuracy=accuracy, loss=loss, macro_f1=accuracy, **metrics)
 
     monkeypatch.setattr(fitting, "evaluate", scripted)
     model = small_model()
