@@ -68,6 +68,11 @@ def run_evaluate(options: argparse.Namespace) -> None:
     separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
     sets = separator if folder.decision.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, sets)
+    if options.unknown_label is not None and (table[INTENT].map(str) == options.unknown_label).all():
+        raise DataError(
+            f"{options.file} has unknown sentences alone: put them into one table with sentences in scope, which they "
+            "are to be told from"
+        )
     import numpy as np
 
     from intent_bert.evaluation.multi_label import evaluate_predictions

@@ -23,6 +23,7 @@ from intent_bert.model.folder import (
     CONFIG_FILE,
     SCOPE_FILE,
     ModelFolder,
+    check_name,
     check_output_folder,
     link_own_files,
     replacement,
@@ -82,6 +83,10 @@ def calibrate(
             predictor, exports = IntentPredictor.load(folder, engine=engine), []
             after = _decided(predictor, before.scope, known, unknown, known_acceptance, opened)
         _write(opened, after, exports)
+    if exports:
+        from intent_bert.export.exports import rewrite_exports
+
+        rewrite_exports(folder, exports)
     return CalibrationReport(before, after, len(known), len(unknown))
 
 
@@ -162,17 +167,14 @@ def _with_new_scope(
 
 
 def _write(folder: ModelFolder, decision: Decision, exports: list[str]) -> None:
-    """Put the decision into the folder, and write exports again."""
+    """Put the decision into the folder, without exports that can't follow it."""
+    left_out = [name for export in exports for name in (export, check_name(export))]
     with replacement(folder.path, checked=True) as work:
-        link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE))
+        link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE, *left_out))
         assert decision.scope is not None
         np.savez(work / SCOPE_FILE, allow_pickle=False, **decision.scope.arrays())
-        config = {**folder.config, "decision": decision.to_dict()}
-        write_config(work, config, [SCOPE_FILE])
-    if exports:
-        from intent_bert.export.exports import rewrite_exports
-
-        rewrite_exports(folder.path, exports)
+        kept = {file: sha256 for file, sha256 in folder.config["sha256"].items() if file.split("/")[0] not in exports}
+        write_config(work, {**folder.config, "decision": decision.to_dict(), "sha256": kept}, [SCOPE_FILE])
 
 
 def described(decision: Decision) -> str:

@@ -160,7 +160,7 @@ class IntentPredictor:
 
     def _described(self, ranked: list[Answer], intents: list[Answer], score: float, reject: bool) -> Prediction:
         threshold = self.decision.threshold
-        in_scope = None if threshold is None else score >= threshold
+        in_scope = None if threshold is None or math.isnan(score) else score >= threshold
         answer = intents[0] if intents else Answer(None, 0.0)
         if reject and not in_scope:
             answer, intents = Answer(None, answer.confidence), []

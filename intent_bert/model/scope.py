@@ -26,6 +26,7 @@ MOST_SENTENCES, MOST_OF_AN_INTENT = 16_000, 500  # that are kept
 WEIGHTS = (1.0, 1.0, 0.25)  # of vector, lower layers and energy; benchmarks/scope.py found them
 USUAL_MEANS, USUAL_SPREADS = (0.95, 0.65, 8.0), (0.05, 0.14, 1.3)  # where no held-out sentences tell them
 LEAST_ROWS = 30  # held-out sentences that tell them
+_LEAST_SPREADS = (0.01, 0.01, 0.1)  # below, engines would not agree
 _LOWEST = -1.0  # a cosine; a text without a word is like no sentence
 _WHITENED = (False, True)  # the vector, the lower layers
 
@@ -131,7 +132,7 @@ class Scope:
         """With means and spreads from the parts (N, 3) of sentences in scope that training has not seen, if enough."""
         if len(parts) < LEAST_ROWS:
             return self
-        spreads = np.maximum(parts.std(axis=0), 1e-3)
+        spreads = np.maximum(parts.std(axis=0), _LEAST_SPREADS)
         return replace(self, means=_floats(parts.mean(axis=0)), spreads=_floats(spreads))
 
     # --- in the model folder

@@ -10,6 +10,8 @@ from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities, f
 
 CLASSES = ["a", "b", "c", "d"]
 
+LOSSES = ("ece", "ece_equal_mass", "brier", "log_loss")
+
 
 def random_case(rows: int = 200, seed: int = 0) -> tuple[list[str], list[str], np.ndarray]:
     rng = np.random.default_rng(seed)
@@ -106,7 +108,11 @@ def test_the_report_and_metrics_say_the_same():
     texts, labels, probabilities = random_case()
     result: Evaluation = evaluate_probabilities(texts, labels, probabilities, CLASSES)
     metrics = json.loads(json.dumps(result.to_dict()))
-    assert set(metrics) == {"rows", "accuracy", "macro_f1", "loss", "per_intent", "unknown_labels"}
+    losses = {f"{name}{suffix}" for name in LOSSES for suffix in ("", "_uncalibrated")}
+    assert (
+        set(metrics) == {"rows", "accuracy", "macro_f1", "loss", "per_intent", "unknown_labels", "intervals"} | losses
+    )
+    assert metrics["log_loss"] == pytest.approx(metrics["loss"])
     assert format_report(metrics) == result.report()
     lines = result.report().split("\n")
     assert lines[0].split() == ["precision", "recall", "f1", "support"]

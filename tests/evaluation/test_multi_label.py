@@ -84,7 +84,8 @@ def test_rows_without_a_label_and_without_an_intent_are_right():
 
 
 def test_the_decision_says_which_metrics(evaluation):
-    outputs = Outputs(np.array([[2, -2], [-2, 2]], "float32"), np.empty((2, 0), "float32"))
+    nothing = np.empty((2, 0), "float32")
+    outputs = Outputs(np.array([[2, -2], [-2, 2]], "float32"), nothing, nothing)
     several = MultiLabelDecision.unfitted(2)
     for decision, labels in ((Decision(), ["a", "b"]), (several, [("a",), ("b",)])):
         predictions = decision.predictions(outputs, np.zeros(2, bool))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,13 @@ from intent_bert.errors import DataError, DiskError, SettingsError
 from intent_bert.files.lock import one_writer
 from intent_bert.inference import prediction_file
 from intent_bert.inference.prediction_file import as_json, predict_file
-from intent_bert.inference.predictor import Answer, IntentPredictor
+from intent_bert.inference.predictor import IntentPredictor
+from intent_bert.model.decision import Answer, Decision, Prediction
+from intent_bert.model.scope import Threshold
 
 TEXTS = ["play music", 'a "quoted", text', "two\nlines", "bare\rreturn", "Grüße 🎵", "will it rain"]
 SUFFIXES = ["csv", "tsv", "jsonl", "parquet"]
+OF_JSON = ["intent", "confidence", "in_scope", "in_scope_score", "intent_ranking"]
 
 
 class Parrot:
@@ -36,11 +40,15 @@ class Parrot:
         self.asked: list[str] = []
         self.dies_after, self.fingerprint, self.classes = dies_after, fingerprint, classes
 
-    def predict(self, texts: list[str], top_k: int) -> list[list[Answer]]:
+    def ranking(self, text: str, top_k: int) -> list[Answer]:
+        return [Answer(text, 0.5 / number) for number in range(1, top_k + 1)]
+
+    def described(self, texts: list[str], top_k: int, reject: bool = False) -> list[Prediction]:
         self.asked += texts
         if len(self.asked) > self.dies_after:
             raise KeyboardInterrupt
-        return [[Answer(text, 0.5 / number) for number in range(1, top_k + 1)] for text in texts]
+        rankings = [self.ranking(text, top_k) for text in texts]
+        return [Prediction([*each, Answer(None, 0.0)][0], each, each[:1], True, 1.25) for each in rankings]
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +88,8 @@ def test_predictions_come_in_order_with_the_other_columns_in_every_format(tmp_pa
     assert [row["text"] for row in found] == [row["intent"] for row in found] == texts
     assert [row["id"] for row in found] == [f"{number:03d}" for number in range(11)]
     assert {float(row["confidence"]) for row in found} == {0.5}
-    expected = ["id", "text", "intent", "confidence"] + ["intent_ranking"] * (written == "jsonl")
+    expected = ["id", "text", "intent", "confidence"]
+    expected += ["in_scope", "in_scope_score", "intent_ranking"] * (written == "jsonl")
     assert list(found[0]) == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, output.name])
 
@@ -100,7 +109,8 @@ def test_top_k_names_more_intents_in_every_format(tmp_path, written):
     row = rows_in(output)[0]
     if written == "jsonl":
         ranking = [{"name": "a", "confidence": 0.5}, {"name": "a", "confidence": 0.25}]
-        assert row == {"id": "000", "text": "a", "intent": "a", "confidence": 0.5, "intent_ranking": ranking}
+        scope = {"in_scope": True, "in_scope_score": 1.25}
+        assert row == {"id": "000", "text": "a", "intent": "a", "confidence": 0.5, **scope, "intent_ranking": ranking}
     else:  # two, for there are no more classes
         assert list(row) == ["id", "text", "intent", "confidence", "intent_2", "confidence_2"]
         assert (row["intent_2"], float(row["confidence_2"])) == ("a", 0.25)
@@ -109,13 +119,40 @@ def test_top_k_names_more_intents_in_every_format(tmp_path, written):
 @pytest.mark.parametrize("written", SUFFIXES)
 def test_a_text_without_an_intent_has_an_empty_one(tmp_path, written):
     class Deaf(Parrot):
-        def predict(self, texts: list[str], top_k: int) -> list[list[Answer]]:
-            return [[] for _ in texts]
+        def ranking(self, text: str, top_k: int) -> list[Answer]:
+            return []
 
     output = tmp_path / f"out.{written}"
     run(table_in(tmp_path / "in.csv", ["..."]), output, Deaf(), top_k=2)
     row = rows_in(output)[0]
     assert row["intent"] in (None, "") and float(row["confidence"]) == 0.0
+
+
+@pytest.mark.parametrize("written", SUFFIXES)
+def test_rejected_sentences_have_no_intent_and_the_scope_beside_it(tmp_path, written):
+    class Knowing(Parrot):
+        decision = Decision(scope=SimpleNamespace(threshold=Threshold(0.0, 0.95, None, 40, "validation")))
+
+        def described(self, texts: list[str], top_k: int, reject: bool = False) -> list[Prediction]:
+            assert reject
+            known, unknown = Answer("a", 0.75), Answer(None, 0.5)
+            return [Prediction(known, [known], [known], True, 1.0), Prediction(unknown, [known], [], False, -2.0)]
+
+    output = tmp_path / f"out.{written}"
+    run(table_in(tmp_path / "in.csv", ["x", "y"]), output, Knowing(), reject=True)
+    accepted, rejected = rows_in(output)
+    assert accepted["intent"] == "a" and rejected["intent"] in (None, "")
+    assert (float(rejected["confidence"]), float(rejected["in_scope_score"])) == (0.5, -2.0)
+    assert [str(row["in_scope"]).lower() for row in (accepted, rejected)] == ["true", "false"]
+
+
+def test_a_model_without_a_threshold_can_reject_nothing(tmp_path):
+    class Old(Parrot):
+        decision = Decision()
+
+    with pytest.raises(SettingsError, match="calibrate"):
+        run(table_in(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv", Old(), reject=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
 
 
 def test_types_of_parquet_and_json_are_kept(tmp_path):
@@ -139,8 +176,8 @@ def test_types_of_parquet_and_json_are_kept(tmp_path):
 
 def test_a_label_keeps_its_type_in_parquet(tmp_path):
     class Numbers(Parrot):
-        def predict(self, texts: list[str], top_k: int) -> list[list[Answer]]:
-            return [[Answer(3, 0.5)] for _ in texts]
+        def ranking(self, text: str, top_k: int) -> list[Answer]:
+            return [Answer(3, 0.5)]
 
     source = table_in(tmp_path / "in.csv", ["a"])
     run(source, tmp_path / "out.parquet", Numbers(classes=[3, 4]))
@@ -154,7 +191,7 @@ def test_columns_can_be_chosen(tmp_path):
     run(tmp_path / "in.csv", tmp_path / "out.csv", columns=["c", "text", "a", "c"])
     assert list(rows_in(tmp_path / "out.csv")[0]) == ["c", "a", "text", "intent", "confidence"]
     run(tmp_path / "in.csv", tmp_path / "none.jsonl", columns=[])
-    assert list(rows_in(tmp_path / "none.jsonl")[0]) == ["text", "intent", "confidence", "intent_ranking"]
+    assert list(rows_in(tmp_path / "none.jsonl")[0]) == ["text", *OF_JSON]
     with pytest.raises(DataError) as caught:
         run(tmp_path / "in.csv", tmp_path / "x.csv", columns=["a", "bb"])
     assert str(caught.value) == (
@@ -179,7 +216,7 @@ def test_a_column_called_as_the_prediction_is_left_out_or_refused(tmp_path, capl
     assert caplog.messages == [told.format("in.csv")]
     (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "play", "intent": "music", "confidence_2": 1}\n')
     run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
-    assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["id", "text", "intent", "confidence", "intent_ranking"]
+    assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["id", "text", *OF_JSON]
     assert caplog.messages[1:] == [told.format("in.jsonl")]
     with pytest.raises(SettingsError) as caught:
         run(tmp_path / "in.csv", tmp_path / "x.csv", columns=["intent"])
@@ -327,9 +364,9 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch):
 
 def test_an_output_that_came_meanwhile_is_not_overwritten(tmp_path):
     class Slow(Parrot):
-        def predict(self, texts: list[str], top_k: int) -> list[list[Answer]]:
+        def described(self, texts: list[str], top_k: int, reject: bool = False) -> list[Prediction]:
             (tmp_path / "out.csv").write_text("another's")
-            return super().predict(texts, top_k)
+            return super().described(texts, top_k)
 
     source = table_in(tmp_path / "in.csv", ["a", "b"])
     with pytest.raises(SettingsError, match=r"out\.csv has come meanwhile: move it away, and go on with --resume"):
@@ -352,8 +389,8 @@ def test_the_command_predicts_as_the_predictor_does(trained, tmp_path, capsys):
     assert cli.main([*command, "--output", str(tmp_path / "out.jsonl"), "--top-k", "2"]) == 0
     captured = capsys.readouterr()
     assert captured.out == "" and "9 predictions in " in captured.err
-    expected = IntentPredictor.load(trained.folder).predict(texts, top_k=2)
-    lines = [as_json(text, ranking, {"id": "x"}) for text, ranking in zip(texts, expected, strict=True)]
+    expected = IntentPredictor.load(trained.folder).described(texts, top_k=2)
+    lines = [as_json(text, each, {"id": "x"}) for text, each in zip(texts, expected, strict=True)]
     found = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     for ours, theirs in zip(map(json.loads, found), map(json.loads, lines), strict=True):
         assert list(ours) == list(theirs)
@@ -378,11 +415,11 @@ LIGHT = """
 import json, sys
 from intent_bert.data.rows import RowReader
 from intent_bert.inference.prediction_file import predict_file
-from intent_bert.inference.predictor import Answer
+from intent_bert.model.decision import Answer, Prediction
 
 class Parrot:
     engine, fingerprint, classes, multi_label = "parrot", "", ("a", "b"), False
-    def predict(self, texts, top_k): return [[Answer("a", 1.0)] for _ in texts]
+    def described(self, texts, *_): return [Prediction(Answer("a", 1.0), [], [], None, None) for _ in texts]
 
 predict_file(Parrot(), RowReader(sys.argv[1]), sys.argv[2], verbose=0)
 print(json.dumps([name for name in ("tensorflow", "keras", "pandas", "pyarrow", "sklearn") if name in sys.modules]))
@@ -408,8 +445,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
             stream.write(json.dumps({"text": f"sentence number {number}" + " and on" * 50}) + "\n")
 
     class Deaf(Parrot):
-        def predict(self, texts: list[str], top_k: int) -> list[list[Any]]:
-            return [[] for _ in texts]
+        def described(self, texts: list[str], top_k: int, reject: bool = False) -> list[Prediction]:
+            return [Prediction(Answer(None, 0.0), [], [], None, None) for _ in texts]
 
     tracemalloc.start()
     assert run(source, tmp_path / "out.jsonl", Deaf()) == 20_000

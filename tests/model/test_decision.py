@@ -8,7 +8,8 @@ import pytest
 
 from intent_bert import Answer, IntentClassifier, IntentPredictor
 from intent_bert.cli import main
-from intent_bert.errors import ModelFolderError
+from intent_bert.errors import ModelFolderError, SettingsError
+from intent_bert.model.calibration import Calibration
 from intent_bert.model.decision import NO_INTENT, Decision, Outputs, is_wordless, ranking, softmax
 
 WORDLESS = ["", "   ", "\t\n", "\u200b"]
@@ -23,7 +24,8 @@ def test_probabilities_by_hand():
 
 
 def test_a_text_without_a_word_has_no_intent_whatever_the_logits():
-    outputs = Outputs(np.array([[9, 0, 0], [9, 0, 0]], "float32"), np.empty((2, 0), "float32"))
+    nothing = np.empty((2, 0), "float32")
+    outputs = Outputs(np.array([[9, 0, 0], [9, 0, 0]], "float32"), nothing, nothing)
     found = Decision().predictions(outputs, is_wordless([[101, 102], [101, 7, 102]]))
     assert found.numbers.tolist() == [NO_INTENT, 0]
     np.testing.assert_allclose(found.probabilities[0], 1 / 3, rtol=1e-6)
@@ -31,10 +33,35 @@ def test_a_text_without_a_word_has_no_intent_whatever_the_logits():
     assert [answer.intent for answer in ranking(found.probabilities[1], 0, "abc", 2)] == ["a", "b"]
 
 
+def test_a_temperature_changes_probabilities_and_no_prediction():
+    rng, nothing = np.random.default_rng(0), np.empty((200, 0), "float32")
+    outputs, wordless = Outputs(rng.normal(0, 3, (200, 5)).astype("float32"), nothing, nothing), np.zeros(200, bool)
+    plain = Decision().predictions(outputs, wordless)
+    for temperature in (0.3, 1.0, 2.5):
+        found = Decision(Calibration(temperature, 100, "validation")).predictions(outputs, wordless)
+        np.testing.assert_array_equal(found.numbers, plain.numbers)
+        np.testing.assert_array_equal(found.probabilities.argmax(axis=1), plain.numbers)
+        np.testing.assert_allclose(found.probabilities, softmax(outputs.logits / temperature), atol=1e-6)
+
+
 def test_it_is_written_and_read_and_refuses_what_it_does_not_know():
-    assert Decision.from_dict(Decision().to_dict()) == Decision()
-    with pytest.raises(ModelFolderError, match="in a way that this version does not know"):
-        Decision.from_dict({"scores": "sigmoid"})
+    for decision in (Decision(), Decision(Calibration(1.5, 420, "validation"))):
+        assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
+    assert Decision.from_dict({"scores": "softmax"}) == Decision()
+    for values in ({"scores": "sigmoid"}, {"scores": "softmax", "votes": 1}):
+        with pytest.raises(ModelFolderError, match="in a way that this version does not know"):
+            Decision.from_dict(values)
+    with pytest.raises(ModelFolderError, match="calibration can't be read"):
+        Decision.from_dict({"scores": "softmax", "calibration": {"heat": 1}})
+
+
+def test_without_a_threshold_nobody_can_be_rejected():
+    with pytest.raises(SettingsError) as error:
+        Decision().check_threshold()
+    assert str(error.value) == (
+        "the model can't tell which sentences are in scope: intent-bert calibrate MODEL_DIR TABLE, with labelled "
+        "sentences that training has not seen, adds what it needs"
+    )
 
 
 # --- the four roads ----------------------------------------------------------------------------------------------

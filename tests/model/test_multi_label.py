@@ -19,7 +19,8 @@ DECISION = MultiLabelDecision(thresholds=(0.5, 0.9, 0.1), fitted_on=40)
 
 
 def outputs(logits: list) -> Outputs:
-    return Outputs(np.array(logits, "float32"), np.empty((len(logits), 0), "float32"))
+    nothing = np.empty((len(logits), 0), "float32")
+    return Outputs(np.array(logits, "float32"), nothing, nothing)
 
 
 def test_sigmoids_by_hand():
@@ -91,8 +92,8 @@ def test_a_label_has_its_own_threshold_where_it_has_enough_rows():
 
 
 def test_the_decision_survives_the_folder():
-    assert decision_of(DECISION.to_dict()) == DECISION
-    assert decision_of(Decision().to_dict()) == Decision()
+    assert decision_of(DECISION.to_dict(), dict) == DECISION
+    assert decision_of(Decision().to_dict(), dict) == Decision()
     assert MultiLabelDecision.unfitted(2).thresholds == (0.5, 0.5)
 
 
@@ -101,4 +102,4 @@ def test_the_decision_survives_the_folder():
 )
 def test_a_decision_of_another_version_is_refused(change):
     with pytest.raises(ModelFolderError, match=r"^the model decides in a way that this version does not know"):
-        decision_of({**DECISION.to_dict(), **change})
+        decision_of({**DECISION.to_dict(), **change}, dict)
