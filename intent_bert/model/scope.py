@@ -7,7 +7,7 @@
 Each of the three is standardised by what held-out sentences in scope have, and weighted. The tuned vector tells what
 the model makes of a sentence, the lower layers which words stand in it: they fail on different sentences. The energy is
 that of Liu et al. 2020 (arXiv 2010.03759), the nearest neighbours follow Sun et al. 2022 (arXiv 2204.06507). How the
-weights were found is told in docs/scope.md.
+weights were found is told in docs/trusted-answers.md.
 """
 
 from collections.abc import Iterator, Sequence
