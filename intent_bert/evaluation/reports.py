@@ -8,6 +8,8 @@ from intent_bert.evaluation.metrics import Evaluation
 from intent_bert.files.tables_out import write_csv
 from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE
 
+REPORTS = (CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE)
+
 
 def write_reports(folder: Path, evaluation: Evaluation, name: str) -> None:
     """Write the three files; those that stand there are replaced.

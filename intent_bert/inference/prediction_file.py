@@ -22,7 +22,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from intent_bert.config import TEXT
+from intent_bert.config import TEXT, check_count
 from intent_bert.data.cells import shown_name
 from intent_bert.data.rows import Row, RowReader
 from intent_bert.errors import DataError, DiskError, SettingsError, nearest
@@ -84,8 +84,7 @@ def predict_file(
         DataError: a missing column, or a broken row; what was predicted before it is kept for ``resume``.
         DiskError: the output can't be written, or another process writes it.
     """
-    if top_k < 1:
-        raise SettingsError(f"top_k must be at least 1, not {top_k}")
+    top_k = check_count("top_k", top_k)
     place = _place_for(output)
     rows.require(text_column)
     layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), min(top_k, len(predictor.classes)))

@@ -91,6 +91,8 @@ class ModelFolder:
     """
 
     def __init__(self, folder: str | PathLike) -> None:
+        if not isinstance(folder, str | PathLike):
+            raise ModelFolderError(f"expected the path of a model folder, got {type(folder).__name__}")
         self.path = Path(folder)
         self.config = read_config(self.path)
 
@@ -327,10 +329,7 @@ def replacement(folder: str | PathLike, *, checked: bool = False) -> Iterator[Pa
                 f"won't write the model to {target}: it holds {in_the_way[0]}, which is not the model's; move it away"
             )
     with atomic_folder(target, replace=True, keep=_is_foreign) as work:
-        try:
-            yield work
-        except RuntimeError as error:  # h5py raises it beside OSError
-            raise OSError(reason(error)) from error
+        yield work
 
 
 def link_own_files(folder: Path, new: Path, but: Iterable[str]) -> None:

@@ -82,6 +82,13 @@ def test_predict_lines_from_arguments_stdin_and_a_file(capsys, trained, tmp_path
     assert run(capsys, "predict", trained.folder) == (0, "", "")
 
 
+def test_a_line_is_a_prediction_whatever_the_text_holds(capsys, trained):
+    code, out, _ = run(capsys, "predict", trained.folder, "play\nmy\tsong\r\x1b[2J\u2028", "Grüße 🎵", r"a \ b")
+    assert code == 0
+    texts = [line.split("\t")[1] for line in out.split("\n")[:-1]]
+    assert texts == [r"play\nmy\tsong\r\x1b[2J\u2028", "Grüße 🎵", r"a \ b"]
+
+
 def test_predict_into_a_file_keeps_the_other_columns_or_those_that_are_chosen(capsys, trained, tmp_path):
     (tmp_path / "t.csv").write_text("id,day,text\n1,monday,play my song\n2,friday,will it rain\n")
     command = ["predict", trained.folder, "--input", tmp_path / "t.csv", "--output"]
@@ -152,7 +159,18 @@ def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
             "train.csv has no column 'x'; it has: text, intent",
         ),
         (["evaluate", "MODEL", "train.csv", "--text-column", "intent"], "can't both be in the column 'intent'"),
-        (["evaluate", "MODEL", "train.csv", "--output-dir", "train.csv"], "can't write to train.csv: File exists"),
+        (
+            ["evaluate", "MODEL", "train.csv", "--output-dir", "train.csv"],
+            "won't write to train.csv: it is a file; name a",
+        ),
+        (
+            ["evaluate", "MODEL", "train.csv", "--output-dir", "MODEL"],
+            "the reports of that model's training stand there; name another folder, such as ",
+        ),
+        (
+            ["evaluate", "MODEL", "mistakes.csv", "--output-dir", "."],
+            "won't write to .: mistakes.csv would be replaced; name another folder",
+        ),
         (["evaluate", "DAMAGED", "train.csv", "--output-dir", "r"], "is damaged: vocab.txt is missing; copy the whole"),
         (["evaluate", "MODEL"], "evaluate: the following arguments are required: FILE (see intent-bert evaluate --he"),
         (["predict", "no", "a"], "no such model folder: no"),

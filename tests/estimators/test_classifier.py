@@ -121,6 +121,8 @@ def test_mistakes_are_told_before_training(quick_checkpoint, texts, monkeypatch)
         estimator.fit("play", ["a"])
     with pytest.raises(DataError, match=r"^expected as many labels as texts, got 90 texts and 1 labels$"):
         estimator.fit(texts, ["a"])
+    with pytest.raises(DataError, match=r"^expected a list with a label for each text, got int$"):
+        estimator.fit(texts, 5)
     with pytest.raises(DataError, match=r"^the given texts has one intent only, 'a': expected at least two$"):
         estimator.fit(texts, ["a"] * 90)
     with pytest.raises(DataError, match=r"^the given texts, row 1, column 'text': the text is empty"):
@@ -138,6 +140,8 @@ def test_a_bare_string_is_no_list_of_texts(classifier):
         with pytest.raises(DataError, match=r"^expected texts, found \['play'\] in row 0"):
             ask([["play"]])
     assert classifier.predict_proba([]).shape == (0, 3)
+    with pytest.raises(DataError, match=r"^expected as many labels as texts, got 1 texts and 2 labels$"):
+        classifier.score(["play my song"], ["music", "weather"])
 
 
 # --- scikit-learn's tools ----------------------------------------------------------------------------------------
