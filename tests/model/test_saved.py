@@ -222,7 +222,7 @@ def test_what_hdf5_could_not_write_is_the_disks_matter_and_no_other_runtime_erro
     def fail(*_: object) -> None:
         raise RuntimeError("No space left on device")
 
-    with pytest.raises(RuntimeError, match="^No space left on device$") as caught:
+    with pytest.raises(RuntimeError, match=r"^No space left on device$") as caught:
         save_artifact(quick_artifact, saved, fail)
     assert not isinstance(caught.value, DiskError)
     monkeypatch.setattr(keras.Model, "save_weights", fail)
