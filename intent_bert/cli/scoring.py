@@ -34,6 +34,7 @@ def add_commands(commands: Any) -> None:
     add_columns(command)
     add_engine(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write the confusion matrix and the mistakes here")
+    _add_guard(command, "the csv files of --output-dir")
 
     command = add_command(commands, "predict", "the intents of sentences", run_predict)
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
@@ -48,7 +49,16 @@ def add_commands(commands: Any) -> None:
     add_columns(command, label=False)
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
+
+
+def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
+    command.add_argument(
+        "--guard-formulas",
+        action="store_true",
+        help=f"for spreadsheets: in {files}, put an apostrophe before a text that they would take for a formula",
+    )
 
 
 # --- evaluate ----------------------------------------------------------------------------------------------------
@@ -57,6 +67,8 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.data.tables import read_table
 
+    if options.guard_formulas and not options.output_dir:
+        raise SettingsError("--guard-formulas is for --output-dir DIR: give that too")
     output = _place_for_reports(options)
     table = read_table(options.file, options.text_column, options.label_column)
     import numpy as np
@@ -74,16 +86,16 @@ def run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_probabilities(texts, list(table[INTENT]), probabilities, predictor.classes, numbers)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
-        _write_reports(output, result, Path(options.file).name)
+        _write_reports(output, result, options)
 
 
-def _write_reports(output: Path, result: Any, name: str) -> None:
+def _write_reports(output: Path, result: Any, options: argparse.Namespace) -> None:
     from intent_bert.evaluation.reports import write_reports
     from intent_bert.files.atomic import disk_errors
 
     with disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
-        write_reports(output, result, name)
+        write_reports(output, result, Path(options.file).name, guard_formulas=options.guard_formulas)
     logger.info("the confusion matrix and the mistakes are in %s", output)
 
 
@@ -117,7 +129,12 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the predictions for --input FILE: give that too")
-    for flag, given in (("--columns", options.columns is not None), ("--resume", options.resume)):
+    of_output = {
+        "--columns": options.columns is not None,
+        "--resume": options.resume,
+        "--guard-formulas": options.guard_formulas,
+    }
+    for flag, given in of_output.items():
         if given and not options.output:
             raise SettingsError(f"{flag} is for --output FILE: give that too")
     if options.json and options.output and Path(options.output).suffix.lower() != ".jsonl":
@@ -145,6 +162,7 @@ def _predict_file(options: argparse.Namespace) -> None:
             columns=None if options.columns is None else next(csv.reader([options.columns]), []),
             top_k=options.top_k,
             resume=options.resume,
+            guard_formulas=options.guard_formulas,
         )
     else:
         rows.select(column)

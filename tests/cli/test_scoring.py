@@ -43,6 +43,37 @@ def test_evaluate_on_labels_that_are_all_unknown_is_still_json(capsys, trained, 
     assert json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["loss"] is None
 
 
+def test_formulas_stay_as_they_are_for_evaluate_and_are_guarded_for_spreadsheets(capsys, trained, tmp_path):
+    (tmp_path / "t.csv").write_text("text,intent\n=play(),@sport\n-3,music\nplay my song,music\n")
+    command = ["evaluate", trained.folder, tmp_path / "t.csv", "--output-dir"]
+    assert run(capsys, *command, tmp_path / "plain")[0] == 0
+    assert run(capsys, *command, tmp_path / "guarded", "--guard-formulas")[0] == 0
+    mistakes = {name: pd.read_csv(tmp_path / name / "mistakes.csv") for name in ("plain", "guarded")}
+    assert "=play()" in mistakes["plain"]["text"].tolist()
+    assert "@sport" in mistakes["plain"]["label"].tolist()
+    assert "'=play()" in mistakes["guarded"]["text"].tolist()
+    assert "'@sport" in mistakes["guarded"]["label"].tolist()
+    assert "'@sport" in pd.read_csv(tmp_path / "guarded" / "confusion_matrix.csv").columns
+    numbers = ["confidence"]
+    pd.testing.assert_frame_equal(mistakes["plain"][numbers], mistakes["guarded"][numbers])
+    again = ["evaluate", trained.folder, tmp_path / "plain" / "mistakes.csv", "--label-column", "label"]
+    code, out, _ = run(capsys, *again, "--output-dir", tmp_path / "again")
+    assert (code, json.loads(out)["accuracy"]) == (0, 0)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again" / "mistakes.csv"), mistakes["plain"])
+
+
+def test_predictions_are_guarded_where_that_is_asked_for(capsys, trained, tmp_path):
+    (tmp_path / "t.csv").write_text("note,text\n+a,=play()\n-1,play my song\n")
+    command = ["predict", trained.folder, "--input", tmp_path / "t.csv", "--output"]
+    assert run(capsys, *command, tmp_path / "plain.csv")[0] == 0
+    assert run(capsys, *command, tmp_path / "guarded.tsv", "--guard-formulas")[0] == 0
+    plain = pd.read_csv(tmp_path / "plain.csv", dtype=str)
+    guarded = pd.read_csv(tmp_path / "guarded.tsv", sep="\t", dtype=str)
+    assert plain[["note", "text"]].to_numpy().tolist() == [["+a", "=play()"], ["-1", "play my song"]]
+    assert guarded[["note", "text"]].to_numpy().tolist() == [["'+a", "'=play()"], ["-1", "play my song"]]
+    assert guarded["confidence"].tolist() == plain["confidence"].tolist()
+
+
 # --- predict -----------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +212,12 @@ def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
             ["predict", "MODEL", "--input", "train.csv", "--json", "--output", "out.csv"],
             "--json is for stdout: name an --output that ends in .jsonl, not out.csv",
         ),
+        (
+            ["predict", "MODEL", "--input", "train.csv", "--output", "o.parquet", "--guard-formulas"],
+            "guard_formulas is for csv and tsv, which spreadsheets open: leave it out for .parquet",
+        ),
+        (["predict", "MODEL", "a", "--guard-formulas"], "--guard-formulas is for --output FILE: give that too"),
+        (["evaluate", "MODEL", "train.csv", "--guard-formulas"], "--guard-formulas is for --output-dir DIR: give that"),
         (["predict", "MODEL", "--input", "train.csv", "--output", ""], "output is empty: expected a value"),
         (["evaluate", "MODEL", "train.csv", "--output-dir", ""], "output-dir is empty: expected a value"),
         (["predict", "", "play"], "model-dir is empty: expected a value"),
