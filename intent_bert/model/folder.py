@@ -150,7 +150,9 @@ class ModelFolder:
             return read()
         except ModelFolderError:
             raise
-        except (OSError, ValueError, IntentBertError) as error:
+        except OSError as error:
+            raise ModelFolderError(f"can't read {error.filename or self.path}: {reason(error)}") from error
+        except (ValueError, IntentBertError) as error:
             raise ModelFolderError(f"{self.path} is damaged: {reason(error)}") from error
 
 
@@ -211,7 +213,11 @@ def file_sha256(path: Path) -> str:
 def check_file(path: Path, sha256: str | None) -> None:
     if not path.is_file():
         raise ModelFolderError(f"{path.parent} is damaged: {path.name} is missing; copy the whole folder again")
-    if file_sha256(path) != sha256:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise ModelFolderError(f"can't read {path}: {reason(error)}") from error
+    if found != sha256:
         raise ModelFolderError(
             f"{path.parent} is damaged: {path.name} is not the file that was saved (its sha256 differs); copy it again"
         )
