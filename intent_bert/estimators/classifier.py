@@ -39,6 +39,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted, with the type they came in.
         n_epochs_: epochs that were run.
+        interrupted_: whether Ctrl-C ended the fit; the weights are then those of the best epoch before it.
         history_: DataFrame, a row an epoch.
         model_: the trained ``keras.Model``.
 
@@ -102,6 +103,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
+        self.interrupted_ = result.interrupted
         return self._set(trained_artifact(prepared, result))
 
     @property

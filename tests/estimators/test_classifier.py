@@ -43,6 +43,7 @@ def quickest(quick_checkpoint, **settings) -> IntentClassifier:
 
 
 def test_fit_predict_score_and_what_is_learnt(classifier, small_table):
+    assert classifier.interrupted_ is False
     assert classifier.classes_.tolist() == [10, 20, 30]
     assert classifier.classes_.dtype.kind == "i"
     answers = classifier.predict(small_table["text"])
