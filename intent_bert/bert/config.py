@@ -124,6 +124,10 @@ class StockBertConfig:
             values = json.loads(text)
         except ValueError as error:
             raise CheckpointError(f"the BERT config is not valid JSON: {error}") from None
+        except RecursionError:
+            raise CheckpointError(
+                "the BERT config is nested too deep: expected an object of numbers and texts"
+            ) from None
         if not isinstance(values, dict) or "vocab_size" not in values:
             raise CheckpointError("the BERT config must be a JSON object with at least a vocab_size")
         for key in ("embedding_size", "ln_type"):

@@ -115,6 +115,11 @@ class OnnxEngine:
         _engines.add(self)
         self._input, self._widths = self._session.get_inputs()[0].name, _output_widths(self._session)
 
+    @property
+    def number_of_classes(self) -> int:
+        """How many logits a sentence gets."""
+        return self._widths.logits
+
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
         """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
         if len(ids) == 1:

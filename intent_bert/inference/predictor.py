@@ -17,7 +17,7 @@ from intent_bert.config import check_count
 from intent_bert.errors import DataError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
 from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
-from intent_bert.model.folder import CONFIG_FILE, ModelFolder
+from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ModelFolder
 
 if TYPE_CHECKING:
     from intent_bert.model.saved import Artifact
@@ -75,7 +75,13 @@ class IntentPredictor:
             artifact = load_artifact(opened)
             predictor = cls(artifact, KerasEngine(artifact.model, batch_size))
         else:
-            predictor = cls(opened, OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+            computes = OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads)
+            if computes.number_of_classes != len(opened.classes):
+                raise ModelFolderError(
+                    f"{opened.path} is damaged: {LABELS_FILE} names {len(opened.classes)} intents, and "
+                    f"{ENGINE_FILES[name]} knows {computes.number_of_classes}; copy the whole folder again"
+                )
+            predictor = cls(opened, computes)
         predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
         predictor._loaded_from = (opened.path.absolute(), batch_size, name, threads)
         return predictor

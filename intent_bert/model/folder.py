@@ -201,7 +201,7 @@ def is_model_folder(folder: Path) -> bool:
     """Whether a folder is one that ``save_artifact`` wrote, whole or not."""
     try:
         return "format_version" in json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

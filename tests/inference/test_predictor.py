@@ -1,6 +1,7 @@
 """What a trained model answers, whatever it is asked."""
 
 import copy
+import json
 import logging
 import pickle
 import shutil
@@ -153,6 +154,22 @@ def test_predict_one_takes_one_text(predictor):
     for texts, name in ((["play"], "list"), (None, "NoneType")):
         with pytest.raises(DataError, match=f"^predict_one takes one text, not {name}: use predict for several$"):
             predictor.predict_one(texts)
+
+
+@pytest.mark.parametrize("classes", [["music", "table"], ["music", "table", "weather", "more"]])
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_labels_that_are_not_as_many_as_the_outputs_are_damage(trained, tmp_path, engine, classes):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    (folder / "labels.json").write_text(json.dumps(classes))
+    write_config(folder, ModelFolder(folder).config, ["labels.json"])
+    with pytest.raises(ModelFolderError) as caught:
+        IntentPredictor.load(folder, engine=engine)
+    assert str(caught.value).startswith(f"{folder} is damaged: ")
+    if engine == "onnx":
+        assert str(caught.value) == (
+            f"{folder} is damaged: labels.json names {len(classes)} intents, and model.onnx knows 3; copy the whole "
+            "folder again"
+        )
 
 
 def test_what_is_no_text_and_no_list_of_texts_is_told(predictor):

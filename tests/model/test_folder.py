@@ -348,3 +348,10 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(saved, name):
         with as_a_plain_user(), pytest.raises(ModelFolderError) as caught:
             assert ModelFolder(theirs).tokenizer and ModelFolder(theirs).classes
     assert str(caught.value) == f"can't read {theirs / name}: Permission denied"
+
+
+def test_json_that_is_nested_too_deep_is_no_model_folder(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert not folders.is_model_folder(tmp_path)
+    with pytest.raises(ModelFolderError, match=r"is no model folder of intent_bert: its config.json is not ours$"):
+        ModelFolder(tmp_path)
