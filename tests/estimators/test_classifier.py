@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
+from sklearn.utils.class_weight import compute_class_weight
 
 from intent_bert import IntentClassifier, IntentPredictor
 from intent_bert.config import TrainingConfig
@@ -176,6 +177,20 @@ def test_grid_search_and_a_pipeline(quick_checkpoint, texts, small_table):
     search.fit(texts, small_table["intent"])
     assert search.best_params_ == {"intentclassifier__learning_rate": 2e-3}
     assert search.cv_results_["mean_test_score"][1] > 0.5
+
+
+def test_numbers_of_numpy_and_weights_of_whole_number_labels_are_kept_with_the_model(quick_checkpoint, texts, tmp_path):
+    labels = [number % 3 for number in range(len(texts))]
+    classes = np.unique(labels)
+    weights = dict(zip(classes, compute_class_weight("balanced", classes=classes, y=labels), strict=True))
+    grid = {"epochs": np.array([1]), "learning_rate": np.array([1e-3]), "batch_size": np.arange(16, 17)}
+    search = GridSearchCV(quickest(quick_checkpoint, class_weight=weights), grid, cv=2).fit(texts, labels)
+    fitted = pickle.loads(pickle.dumps(search)).best_estimator_
+    loaded = IntentClassifier.load(fitted.save(tmp_path / "model"))
+    assert loaded.get_params()["class_weight"] == {str(label): pytest.approx(w) for label, w in weights.items()}
+    assert loaded.get_params()["epochs"] == 1
+    assert loaded.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(loaded.predict(texts), search.predict(texts))
 
 
 def test_cross_val_score(quick_checkpoint, texts, small_table):
