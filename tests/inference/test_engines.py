@@ -327,4 +327,4 @@ def test_a_forked_process_ends(folder):
     """ONNX Runtime waits at its end, or when a session goes, for threads that a forked process does not have."""
     words = [sys.executable, "-c", FORK_AND_LEAVE, folder]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
-    assert (done.stdout, done.stderr) == ("0 music\n", "")
+    assert done.stdout == "0 music\n"
