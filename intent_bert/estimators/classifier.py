@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted, with the type they came in.
         n_epochs_: epochs that were run.
+        interrupted_: whether Ctrl-C ended the fit; the weights are then those of the best epoch before it.
         history_: DataFrame, a row an epoch.
         model_: the trained ``keras.Model``.
 
@@ -120,8 +121,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
             X: the texts.
             y: a label for each; or lists of labels, or an indicator matrix (array, sparse or DataFrame) of 0 and 1.
         """
-        if y is None:
-            raise DataError("expected a label for each text, got None: fit(texts, labels)")
+        _check_labels(y)
         settings = {name: getattr(self, name) for name in self._settings()}
         several = has_label_lists(y) or is_matrix(y)
         config = TrainingConfig.of(**{**settings, "multi_label": self.multi_label or several})
@@ -132,6 +132,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
+        self.interrupted_ = result.interrupted
         artifact = trained_artifact(prepared, result, **facts)
         if "validation" in prepared.splits and not config.multi_label:
             artifact.decision = decide(KerasEngine(artifact.model), prepared)
@@ -175,10 +176,14 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
         Of several intents a text it is the subset accuracy: the share of texts with exactly their labels.
         """
+        _check_labels(y)
         check_is_fitted(self)
         if self._artifact.decision.multi_label:
             return float(np.average(right_rows(self.predict(X), y), weights=sample_weight))
-        right = [found is not None and found == label for found, label in zip(self.predict(X), y, strict=True)]
+        found, labels = self.predict(X), list(y)
+        if len(found) != len(labels):
+            raise DataError(f"expected as many labels as texts, got {len(found)} texts and {len(labels)} labels")
+        right = [each is not None and each == label for each, label in zip(found, labels, strict=True)]
         return float(np.average(right, weights=sample_weight))
 
     def _predictions(self, X: Any) -> Predictions:
@@ -242,3 +247,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)
                 self._set(load_artifact(folder))
+
+
+def _check_labels(y: Any) -> None:
+    if isinstance(y, str) or not isinstance(y, Iterable):
+        raise DataError(f"expected a list with a label for each text, got {'None' if y is None else type(y).__name__}")
