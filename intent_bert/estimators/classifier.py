@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted, with the type they came in.
         n_epochs_: epochs that were run.
+        interrupted_: whether Ctrl-C ended the fit; the weights are then those of the best epoch before it.
         history_: DataFrame, a row an epoch.
         model_: the trained ``keras.Model``.
 
@@ -95,14 +96,14 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> "IntentClassifier":
         """Fine-tune a fresh model on texts (a list, array or Series of strings) and their labels."""
-        if y is None:
-            raise DataError("expected a label for each text, got None: fit(texts, labels)")
+        _check_labels(y)
         config = TrainingConfig.of(**{name: getattr(self, name) for name in self._settings()})
         table = read_table((check_texts(X), list(y)))
         check_tables(table)
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
+        self.interrupted_ = result.interrupted
         return self._set(trained_artifact(prepared, result))
 
     @property
@@ -130,7 +131,11 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy of ``predict``; a text without a label counts as a mistake."""
-        right = [found is not None and found == label for found, label in zip(self.predict(X), y, strict=True)]
+        _check_labels(y)
+        found, labels = self.predict(X), list(y)
+        if len(found) != len(labels):
+            raise DataError(f"expected as many labels as texts, got {len(found)} texts and {len(labels)} labels")
+        right = [each is not None and each == label for each, label in zip(found, labels, strict=True)]
         return float(np.average(right, weights=sample_weight))
 
     def _predictions(self, X: Any) -> Predictions:
@@ -191,3 +196,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)
                 self._set(load_artifact(folder))
+
+
+def _check_labels(y: Any) -> None:
+    if isinstance(y, str) or not isinstance(y, Iterable):
+        raise DataError(f"expected a list with a label for each text, got {'None' if y is None else type(y).__name__}")
