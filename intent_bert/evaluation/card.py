@@ -9,6 +9,7 @@ from intent_bert.bert.config import BertConfig
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.markdown import as_code, as_text
 from intent_bert.evaluation.multi_label import AnyEvaluation
+from intent_bert.model.decision import Decision
 from intent_bert.version import __version__
 
 INTENTS_LISTED_UP_TO = 40
@@ -19,6 +20,7 @@ def model_card(
     classes: Sequence[Label],
     evaluations: dict[str, AnyEvaluation],
     params: BertConfig,
+    decision: Decision,
 ) -> str:
     """Markdown: what the model is, how good it is, how it was made and how to ask it.
 
@@ -27,6 +29,7 @@ def model_card(
         classes: the intents.
         evaluations: the metrics of each split.
         params: the encoder's shape.
+        decision: how its outputs become predictions.
     """
     source = settings.get("data") or settings.get("train_file") or "the given texts"
     made = "\n".join(f"| {name} | {as_text(value)} |" for name, value in settings.items() if value is not None)
@@ -42,6 +45,7 @@ Intents: {_listed(classes)}.
 The model was trained on "train": the other splits say how good it is on new sentences. {_gets(settings)} `mistakes.csv`
 and `confusion_matrix.png` show where it goes wrong.
 
+{_trust(decision)}
 ## Ask it
 
     intent-bert predict FOLDER "a sentence of yours"
@@ -97,3 +101,33 @@ def _unknown(evaluations: dict[str, AnyEvaluation]) -> str:
     if not unknown:
         return ""
     return f"\nCounted as mistakes, because training never had them: {', '.join(map(as_code, unknown))}.\n"
+
+
+def _trust(decision: Decision) -> str:
+    """Whether probabilities are calibrated and sentences can be rejected; nothing of a multi-label model."""
+    if decision.multi_label:
+        return ""
+    lines = ["## Can it be trusted?\n"]
+    if decision.calibration is None:
+        lines.append("Probabilities are not calibrated: too few sentences were held out from training.")
+    else:
+        temperature, rows, source = decision.calibration
+        lines.append(
+            f"Probabilities are calibrated with temperature {temperature:.3f}, from {rows} sentences ({source})."
+        )
+    threshold = None if decision.scope is None else decision.scope.threshold
+    if threshold is None:
+        lines.append(
+            "It can't reject sentences that mean none of its intents: nothing was held out to set a threshold."
+        )
+    elif threshold.interval is None:
+        lines.append(
+            f"It can reject sentences out of scope; {threshold.rows} known and unknown ones set the threshold."
+        )
+    else:
+        low, high = threshold.interval
+        lines.append(
+            f"It can reject sentences out of scope (`--reject`): set on {threshold.rows} sentences, its threshold "
+            f"accepts {low:.1%} to {high:.1%} of those in scope."
+        )
+    return "\n".join(lines) + "\n"

@@ -103,10 +103,25 @@ def format_report(metrics: dict[str, Any]) -> str:
     loss = "-" if metrics["loss"] is None else f"{metrics['loss']:.4f}"
     summary = f"accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}   loss {loss}"
     lines += ["", f"{summary}   ({metrics['rows']} rows)"]
+    if "ece" in metrics:
+        before = "" if metrics["ece"] == metrics["ece_uncalibrated"] else f" ({metrics['ece_uncalibrated']:.2%} before)"
+        lines.append(f"calibration error {metrics['ece']:.2%}{before}   Brier score {metrics['brier']:.4f}")
     if metrics["unknown_labels"]:
         names = ", ".join(f"{label} ({count})" for label, count in metrics["unknown_labels"].items())
         lines.append(f"labels that training never had, counted as mistakes: {names}")
+    if "out_of_scope" in metrics:
+        lines.append(_scope_line(metrics["out_of_scope"]))
     return "\n".join(lines)
+
+
+def _scope_line(found: dict[str, Any]) -> str:
+    line = f"{found['unknown']} sentences out of scope: AUROC {found['auroc']:.4f}, FPR95 {found['fpr95']:.1%}"
+    if found["threshold"] is None:
+        return line
+    return (
+        f"{line}; the threshold rejects {found['rejected_unknown']:.1%} of them and accepts "
+        f"{found['accepted_known']:.1%} of the others"
+    )
 
 
 def evaluate_probabilities(

@@ -203,5 +203,5 @@ def _write_extras(
     write_json(folder / METRICS_FILE, {name: each.to_dict() for name, each in evaluations.items()})
     history.to_csv(folder / HISTORY_FILE)
     write_reports(folder, evaluations[shown], shown)
-    card = model_card(artifact.settings, artifact.classes, evaluations, artifact.encoder)
+    card = model_card(artifact.settings, artifact.classes, evaluations, artifact.encoder, artifact.decision)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")

@@ -5,6 +5,9 @@ LOG_DIR/20261120-093000/train       loss, accuracy, macro_f1 each epoch; learnin
 LOG_DIR/20261120-093000/validation  loss, accuracy, macro_f1 and the confusion matrix as an image, each epoch
 LOG_DIR/20261120-093000/test        accuracy, macro_f1, loss and the confusion matrix, once, at the end
 
+Validation and test also have calibration errors, Brier score and log loss, and the reliability diagram as an image.
+While training goes on nothing is calibrated.
+
 Of a multi-label run subset_accuracy, micro_f1, macro_f1 and hamming_loss stand beside the loss.
 """
 
@@ -19,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from intent_bert.errors import DiskError, reason
+from intent_bert.evaluation.calibration_plots import reliability_plot
 from intent_bert.evaluation.drawing import png_bytes
 from intent_bert.evaluation.markdown import as_text
 from intent_bert.evaluation.metrics import Evaluation
@@ -88,6 +92,15 @@ class TensorBoardLogs(keras.callbacks.Callback):
             for metric in self.metrics:
                 tf.summary.scalar(metric, getattr(evaluation, metric))
             tf.summary.image("confusion_matrix", pixels)
+            if isinstance(evaluation, Evaluation) and evaluation.calibration:
+                self._write_calibration(evaluation, f"{name}, epoch {step}")
+
+    def _write_calibration(self, evaluation: Evaluation, title: str) -> None:
+        for metric, value in evaluation.calibration.items():
+            if metric != "intervals":
+                tf.summary.scalar(metric, value)
+        plot = reliability_plot(evaluation.reliability, title)
+        tf.summary.image("reliability", tf.io.decode_png(png_bytes(plot), channels=4)[None])
 
     def _write_settings(self) -> None:
         from tensorboard.plugins.hparams import api as hp

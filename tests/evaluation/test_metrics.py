@@ -119,6 +119,7 @@ def test_the_report_and_metrics_say_the_same():
     assert [line.split()[0] for line in lines[1:5]] == CLASSES
     a = result.per_intent["a"]
     assert lines[1].split()[1:] == [f"{a[key]:.3f}" for key in ("precision", "recall", "f1")] + [str(a["support"])]
-    assert lines[-1] == (
+    assert lines[-1] == f"calibration error {metrics['ece']:.2%}   Brier score {metrics['brier']:.4f}"
+    assert lines[-2] == (
         f"accuracy {result.accuracy:.4f}   macro F1 {result.macro_f1:.4f}   loss {result.loss:.4f}   (200 rows)"
     )
