@@ -35,8 +35,11 @@ def test_a_run_has_the_promised_tags_and_the_history_s_values(trained):
     ]  # fmt: skip
     train, validation, test = (read(trained.log_dir / name) for name in ("train", "validation", "test"))
     assert set(train.Tags()["tensors"]) == {"loss", "accuracy", "macro_f1", "running_loss", "learning_rate"}
-    assert set(validation.Tags()["tensors"]) == {"loss", "accuracy", "macro_f1", "confusion_matrix"}
-    assert set(test.Tags()["tensors"]) == {"loss", "accuracy", "macro_f1", "confusion_matrix"}
+    trust = {f"{name}{when}" for name in ("ece", "ece_equal_mass", "brier", "log_loss") for when in ("", "_uncalibrated")}
+    for events in (validation, test):
+        found = set(events.Tags()["tensors"])
+        assert found == {"loss", "accuracy", "macro_f1", "confusion_matrix", "reliability"} | trust
+    assert values(test, "ece") == pytest.approx({8: trained.evaluations["test"].calibration["ece"]})
     for name in ("loss", "accuracy", "macro_f1"):
         assert values(train, name) == pytest.approx(trained.history[name].to_dict())
         assert values(validation, name) == pytest.approx(trained.history[f"val_{name}"].to_dict())
