@@ -35,7 +35,8 @@ def test_a_run_has_the_promised_tags_and_the_history_s_values(trained):
     ]  # fmt: skip
     train, validation, test = (read(trained.log_dir / name) for name in ("train", "validation", "test"))
     assert set(train.Tags()["tensors"]) == {"loss", "accuracy", "macro_f1", "running_loss", "learning_rate"}
-    trust = {f"{name}{when}" for name in ("ece", "ece_equal_mass", "brier", "log_loss") for when in ("", "_uncalibrated")}
+    losses = ("ece", "ece_equal_mass", "brier", "log_loss")
+    trust = {f"{name}{when}" for name in losses for when in ("", "_uncalibrated")}
     for events in (validation, test):
         found = set(events.Tags()["tensors"])
         assert found == {"loss", "accuracy", "macro_f1", "confusion_matrix", "reliability"} | trust
