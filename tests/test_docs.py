@@ -19,8 +19,10 @@ from conftest import TINY_CONFIG, tiny_vocab, tiny_weights
 
 from intent_bert.bert.checkpoint import CHECKPOINT_PREFIX, write_stock_weights
 from intent_bert.cli import main
-from intent_bert.cli.command_line import build_parser
+from intent_bert.cli.command_line import parse
 from intent_bert.data.splits import split_off
+from intent_bert.data.tables import read_table
+from intent_bert.export.calibrate import calibrate
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -87,6 +89,11 @@ def world(
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
     rest[["text"]].to_csv(tmp_path / "sentences.csv", index=False)
     shutil.copytree(trained.folder, tmp_path / "runs" / "sample")
+    calibrate(tmp_path / "runs" / "sample", read_table(rest))  # it can reject
+    strange = pd.DataFrame({"text": ["zzz xyz", "qq ww ee"], "intent": "none"})
+    strange[["text"]].to_csv(tmp_path / "strange.csv", index=False)
+    for name, table in (("my", rest), ("mine", test)):
+        pd.concat([table, strange]).to_csv(tmp_path / f"{name}.csv", index=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTENT_BERT_CACHE", str(cache))
     monkeypatch.setenv("INTENT_BERT_DATA", str(tmp_path / "data"))
@@ -140,7 +147,7 @@ def test_every_command_parses(page: Path) -> None:
     for block in blocks(page):
         for words in commands(block) if block.language == "bash" and block.mark != "merge" else []:
             if words[0] == "intent-bert":
-                assert callable(build_parser().parse_args(words[1:]).run)
+                assert callable(parse(words[1:]).run)
             elif words[0] == "python":
                 assert (ROOT / words[1]).is_file()
 

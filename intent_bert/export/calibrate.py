@@ -18,7 +18,7 @@ from intent_bert.data.labels import label_ids
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.decision import Decision, Outputs, is_wordless
+from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
     SCOPE_FILE,
@@ -30,6 +30,7 @@ from intent_bert.model.folder import (
     write_config,
 )
 from intent_bert.model.held_out import HeldOut, decided
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import Scope, kept_rows
 
 if TYPE_CHECKING:

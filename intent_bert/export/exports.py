@@ -29,7 +29,7 @@ from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.engines import OnnxEngine
-from intent_bert.model.decision import OUTPUTS, Outputs, is_wordless
+from intent_bert.model.decision import is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
     FORMATS,
@@ -49,6 +49,7 @@ from intent_bert.model.folder import (
 )
 from intent_bert.model.keras_engine import KerasEngine, predict_in_batches, side_by_side
 from intent_bert.model.network import outputs_model
+from intent_bert.model.outputs import OUTPUTS, Outputs
 from intent_bert.model.saved import Artifact, load_artifact
 
 logger = logging.getLogger("intent_bert")

@@ -21,8 +21,8 @@ from weakref import WeakSet
 import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError, reason
-from intent_bert.model.decision import OUTPUTS, Outputs
 from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
+from intent_bert.model.outputs import OUTPUTS, Outputs
 
 if TYPE_CHECKING:
     import onnxruntime

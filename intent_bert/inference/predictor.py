@@ -17,9 +17,10 @@ import numpy as np
 from intent_bert.config import LABEL_SEPARATOR, check_count
 from intent_bert.errors import DataError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
-from intent_bert.model.decision import Answer, Decision, Outputs, Prediction, Predictions, is_wordless, ranking
+from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, ranking
 from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
+from intent_bert.model.outputs import Outputs
 
 if TYPE_CHECKING:
     from intent_bert.model.saved import Artifact

@@ -15,22 +15,14 @@ import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError
 from intent_bert.model.calibration import Calibration
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import Scope
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
 
 NO_INTENT = -1  # in place of a label's number
-OUTPUTS = ("logits", "vector", "layers")  # what exports call the fields of ``Outputs``
 _SCORES = "softmax"
-
-
-class Outputs(NamedTuple):
-    """What an engine computes for N sentences; what an older export does not give has no columns."""
-
-    logits: np.ndarray  # float32 (N, C)
-    vectors: np.ndarray  # float32 (N, F), beneath the head
-    layers: np.ndarray  # float32 (N, 2H), of two lower layers the mean over the tokens
 
 
 class Answer(NamedTuple):

@@ -17,7 +17,8 @@ from intent_bert.model.calibration import (
     least_rows,
     taught_by_unknown,
 )
-from intent_bert.model.decision import Decision, Outputs
+from intent_bert.model.decision import Decision
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import Scope
 
 logger = logging.getLogger("intent_bert")

@@ -13,8 +13,8 @@ from intent_bert.bert.backend import on_tensorflow, refuse_after_fork, traced_on
 from intent_bert.data.batches import Ids, pad
 from intent_bert.files.progress import progress_bar
 from intent_bert.machine import batches_side_by_side
-from intent_bert.model.decision import OUTPUTS, Outputs
 from intent_bert.model.network import outputs_model
+from intent_bert.model.outputs import OUTPUTS, Outputs
 
 KERAS = "keras"
 

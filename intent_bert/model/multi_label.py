@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from intent_bert.errors import ModelFolderError
-from intent_bert.model.decision import NO_INTENT, Answer, Decision, Outputs, Predictions
+from intent_bert.model.decision import NO_INTENT, Answer, Decision, Predictions
+from intent_bert.model.outputs import Outputs
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label

@@ -12,14 +12,12 @@ weights were found is told in docs/trusted-answers.md.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from intent_bert.errors import ModelFolderError
-
-if TYPE_CHECKING:
-    from intent_bert.model.decision import Outputs
+from intent_bert.model.outputs import Outputs
 
 DIMENSIONS = 128  # of each projection
 MOST_SENTENCES, MOST_OF_AN_INTENT = 16_000, 500  # that are kept
@@ -78,7 +76,7 @@ class Scope:
         object.__setattr__(self, "_unit", tuple(_unit(each.astype("float32")) for each in self.sentences))
 
     @classmethod
-    def of(cls, outputs: "Outputs", labels: np.ndarray, number_of_classes: int) -> Self:
+    def of(cls, outputs: Outputs, labels: np.ndarray, number_of_classes: int) -> Self:
         """From the outputs for training sentences and the numbers of their labels, int (S,); one of -1 is left out.
 
         The order of the sentences does not matter beyond ``kept_rows``.
@@ -95,7 +93,7 @@ class Scope:
         ]
         return cls(_pair(centers), _pair(projections), _pair(sentences), starts)
 
-    def scores(self, outputs: "Outputs", predicted: np.ndarray, wordless: np.ndarray) -> np.ndarray:
+    def scores(self, outputs: Outputs, predicted: np.ndarray, wordless: np.ndarray) -> np.ndarray:
         """How much each sentence is in scope, float32 (N,), higher is more; ``predicted`` int (N,) are its intents."""
         parts = self.parts(outputs, predicted)
         parts[wordless, :2] = _LOWEST
@@ -106,7 +104,7 @@ class Scope:
         scale = np.array(self.weights, "float32") / np.array(self.spreads, "float32")
         return ((parts - np.array(self.means, "float32")) @ scale).astype("float32")
 
-    def parts(self, outputs: "Outputs", predicted: np.ndarray) -> np.ndarray:
+    def parts(self, outputs: Outputs, predicted: np.ndarray) -> np.ndarray:
         """The three parts of the score, as they are: float32 (N, 3)."""
         parts = np.empty((len(predicted), 3), "float32")
         for column, (space, center, projection, unit) in enumerate(
@@ -120,6 +118,8 @@ class Scope:
 
     def _by_intent(self, predicted: np.ndarray) -> Iterator[tuple[Any, int, int]]:
         """The rows that an intent is predicted for, and where its sentences are."""
+        if not len(predicted):
+            return
         if len(predicted) == 1:
             yield slice(None), self.starts[predicted[0]], self.starts[predicted[0] + 1]
             return
@@ -190,7 +190,7 @@ def kept_rows(labels: np.ndarray, number_of_classes: int, seed: int = 0) -> np.n
     return np.sort(np.concatenate(rows)) if rows else np.empty(0, "int64")
 
 
-def _spaces(outputs: "Outputs") -> tuple[np.ndarray, np.ndarray]:
+def _spaces(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     """What is compared, (N, D) each: the vector, and the two layers, each scaled to length 1."""
     first, second = np.split(outputs.layers, 2, axis=1)
     return outputs.vectors, np.concatenate([_unit(first), _unit(second)], axis=1)

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from intent_bert.data.labels import Label
-from intent_bert.model.decision import Decision, Outputs, is_wordless
+from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.held_out import HeldOut, decided
 from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import Scope, kept_rows
 from intent_bert.training.prepare import Prepared, Sentences
 

@@ -21,9 +21,10 @@ from intent_bert.config import LABEL_SEPARATOR, TrainingConfig
 from intent_bert.data.batches import bucketed_batches, pad
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.multi_label import AnyEvaluation, evaluate_predictions
-from intent_bert.model.decision import Decision, Outputs, is_wordless
+from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.keras_engine import compiled, predict_in_batches, quiet_about_tracing
 from intent_bert.model.network import logits_model
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.saved import Artifact
 from intent_bert.training.callbacks import EpochReport, KeepBest, ProgressBar
 from intent_bert.training.frozen import CachedActivations, CutModel

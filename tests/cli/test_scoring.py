@@ -17,7 +17,13 @@ def test_evaluate_prints_json_and_writes_reports(capsys, trained, tmp_path):
     code, out, err = run(capsys, "evaluate", trained.folder, test)
     assert (code, err) == (0, "")
     expected = json.loads((trained.folder / "metrics.json").read_text())["test"]
-    assert json.loads(out) == {**expected, "loss": pytest.approx(expected["loss"], abs=1e-5)}
+    found = json.loads(out)
+    assert {name: found[name] for name in ("rows", "accuracy", "per_intent")} == {
+        name: expected[name] for name in ("rows", "accuracy", "per_intent")
+    }
+    assert list(found) == list(expected)
+    for name in ("loss", "ece", "brier", "log_loss", "ece_uncalibrated"):
+        assert found[name] == pytest.approx(expected[name], abs=1e-5)
     code, out, err = run(capsys, "evaluate", trained.folder, test, "--engine", "keras")
     assert (code, err, json.loads(out)) == (0, "", expected)
 
@@ -31,7 +37,7 @@ def test_evaluate_prints_json_and_writes_reports(capsys, trained, tmp_path):
     assert json.loads(out)["unknown_labels"] == {"sport": 1}
     assert err == f"the confusion matrix and the mistakes are in {tmp_path / 'new/r'}\n"
     assert sorted(entry.name for entry in (tmp_path / "new/r").iterdir()) == [
-        "confusion_matrix.csv", "confusion_matrix.png", "mistakes.csv",
+        "confusion_matrix.csv", "confusion_matrix.png", "coverage.png", "mistakes.csv", "reliability.png", "scope.png",
     ]  # fmt: skip
     assert "jump" in pd.read_csv(tmp_path / "new/r/mistakes.csv")["text"].tolist()
 
@@ -81,14 +87,19 @@ def test_predict_json_keeps_the_contract(capsys, trained):
     code, out, err = run(capsys, "predict", trained.folder, "play my song", "", "Grüße 🎵", "--json", "--top-k", "2")
     assert (code, err) == (0, "")
     answers = [json.loads(line) for line in out.splitlines()]
-    assert [list(answer) for answer in answers] == [["text", "intent", "confidence", "intent_ranking"]] * 3
+    assert [list(answer) for answer in answers] == [
+        ["text", "intent", "confidence", "in_scope", "in_scope_score", "intent_ranking"]
+    ] * 3
     assert [answer["text"] for answer in answers] == ["play my song", "", "Grüße 🎵"]
     assert "Grüße 🎵" in out
     first = answers[0]
     assert first["intent"] == "music" == first["intent_ranking"][0]["name"]
     assert first["confidence"] == first["intent_ranking"][0]["confidence"] > first["intent_ranking"][1]["confidence"]
     assert [list(each) for each in first["intent_ranking"]] == [["name", "confidence"]] * 2
-    assert answers[1] == {"text": "", "intent": None, "confidence": 0.0, "intent_ranking": []}
+    assert first["in_scope"] is None  # too few sentences were held out for a threshold
+    score = answers[1].pop("in_scope_score")
+    assert score < first["in_scope_score"]
+    assert answers[1] == {"text": "", "intent": None, "confidence": 0.0, "in_scope": None, "intent_ranking": []}
 
 
 def test_predict_lines_from_arguments_stdin_and_a_file(capsys, trained, tmp_path, monkeypatch):

@@ -78,7 +78,10 @@ def test_predict_json(several, capsys, top_k):
     code, out, _ = run(capsys, "predict", "--json", "--top-k", top_k, several.folder, *TEXTS)
     assert code == 0
     first, _, wordless, _ = map(json.loads, out.splitlines())
-    assert list(first) == ["text", "intent", "confidence", "intents", "intent_ranking"]
+    scope = ["in_scope", "in_scope_score"]
+    assert list(first) == ["text", "intent", "confidence", "intents", *scope, "intent_ranking"]
+    assert (first["in_scope"], wordless["in_scope"]) == (True, False)  # whether any intent fits
+    assert first["in_scope_score"] >= 0 > wordless["in_scope_score"]
     assert set(first["intents"]) == {"music", "weather"}
     assert first["intent"] == first["intents"][0] == first["intent_ranking"][0]["name"]
     assert len(first["intent_ranking"]) == max(top_k, 2)

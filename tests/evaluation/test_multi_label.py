@@ -9,8 +9,9 @@ from sklearn import metrics
 
 from intent_bert.evaluation.multi_label import evaluate_label_sets, evaluate_predictions
 from intent_bert.evaluation.reports import evaluation_plot, write_reports
-from intent_bert.model.decision import Decision, Outputs
+from intent_bert.model.decision import Decision
 from intent_bert.model.multi_label import MultiLabelDecision
+from intent_bert.model.outputs import Outputs
 
 CLASSES = ["a", "b", "c"]
 LABELS = [("a", "b"), ("a",), (), ("c",), ("b", "new")]

@@ -10,7 +10,8 @@ from intent_bert.model.calibration import (
     least_rows,
     taught_by_unknown,
 )
-from intent_bert.model.decision import Outputs, softmax
+from intent_bert.model.decision import softmax
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import Scope
 
 

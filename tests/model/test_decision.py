@@ -10,7 +10,8 @@ from intent_bert import Answer, IntentClassifier, IntentPredictor
 from intent_bert.cli import main
 from intent_bert.errors import ModelFolderError, SettingsError
 from intent_bert.model.calibration import Calibration
-from intent_bert.model.decision import NO_INTENT, Decision, Outputs, is_wordless, ranking, softmax
+from intent_bert.model.decision import NO_INTENT, Decision, is_wordless, ranking, softmax
+from intent_bert.model.outputs import Outputs
 
 WORDLESS = ["", "   ", "\t\n", "\u200b"]
 

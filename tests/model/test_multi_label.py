@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from intent_bert.errors import ModelFolderError
-from intent_bert.model.decision import NO_INTENT, Answer, Decision, Outputs
+from intent_bert.model.decision import NO_INTENT, Answer, Decision
 from intent_bert.model.multi_label import (
     ROWS_FOR_A_THRESHOLD,
     MultiLabelDecision,
@@ -14,6 +14,7 @@ from intent_bert.model.multi_label import (
     intents_of,
     sigmoid,
 )
+from intent_bert.model.outputs import Outputs
 
 DECISION = MultiLabelDecision(thresholds=(0.5, 0.9, 0.1), fitted_on=40)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from intent_bert.errors import ModelFolderError
-from intent_bert.model.decision import Outputs
+from intent_bert.model.outputs import Outputs
 from intent_bert.model.scope import MOST_OF_AN_INTENT, Scope, Threshold, energy, kept_rows
 
 WIDTH, CLASSES = 24, 3

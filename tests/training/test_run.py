@@ -54,7 +54,7 @@ def test_the_folder_holds_what_the_design_promises(trained):
     assert {entry.name for entry in trained.folder.iterdir()} == {
         "README.md", "config.json", "confusion_matrix.csv", "confusion_matrix.png", "history.csv", "labels.json",
         "logs", "metrics.json", "mistakes.csv", "model.onnx", "model.onnx.json", "model.weights.h5",
-        "tokenizer_config.json", "vocab.txt",
+        "tokenizer_config.json", "vocab.txt", "scope.npz", "scope.png", "coverage.png", "reliability.png",
     }  # fmt: skip
     check = json.loads((trained.folder / "model.onnx.json").read_text())
     assert (check["sentences"], check["sentences_from"], check["changed_predictions"]) == (15, "test of the run", 0)

@@ -1,0 +1,15 @@
+"""What an engine gives for sentences: logits, and the vectors beneath them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+OUTPUTS = ("logits", "vector", "layers")  # what exports call the fields of ``Outputs``
+
+
+class Outputs(NamedTuple):
+    """What an engine computes for N sentences; what an older export does not give has no columns."""
+
+    logits: np.ndarray  # float32 (N, C)
+    vectors: np.ndarray  # float32 (N, F), beneath the head
+    layers: np.ndarray  # float32 (N, 2H), of two lower layers the mean over the tokens
