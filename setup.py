@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "intent_bert/version.py").read_text(encoding="utf-8"))[1]
 
-REQUIRED = [
+REQUIRED = [  # scripts/oldest_supported runs the tests with the lower bounds
     "tensorflow>=2.18",
     "keras>=3.8",
     "tensorboard>=2.18",

@@ -95,9 +95,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
-        return {str(_plain(label)): _plain(weight) for label, weight in value.items()}
+        return _by_text(value)
     is_scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
     return value.item() if is_scalar else value
+
+
+def _by_text(weights: Mapping[Any, Any]) -> dict[str, Any]:
+    """Weights by their labels' text; 1 and "1" are one label."""
+    given: dict[str, Any] = {}
+    for label, weight in weights.items():
+        if str(_plain(label)) in given:
+            raise SettingsError(f"class_weight names the label {label} twice, in two types: give it once")
+        given[str(_plain(label))] = _plain(weight)
+    return given
 
 
 def _check_kind(name: str, value: Any, annotation: Any) -> None:
@@ -349,6 +359,20 @@ def trained_layers(train_layers: str | int) -> int | None:
     if not isinstance(train_layers, bool) and re.fullmatch("[0-9]+", str(train_layers)):
         return int(train_layers)
     raise SettingsError(f"train_layers must be all, head or a number of encoder layers, not {train_layers!r}")
+
+
+def check_count(name: str, value: Any) -> int:
+    """A number of things: Python's or NumPy's whole number, at least 1.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    number = _plain(value)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise SettingsError(f"{name} must be a whole number, not {value!r}")
+    if number < 1:
+        raise SettingsError(f"{name} must be at least 1, not {number}")
+    return number
 
 
 def check_seed(seed: int) -> None:

@@ -48,6 +48,7 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
         ({"class_weight": "even"}, "class_weight must be 'balanced', None or a weight for each label, not 'even'"),
         ({"class_weight": {1: 1.0, 2: -1}}, "class_weight must be a number above 0, not -1 for '2'"),
         ({"class_weight": {"a": float("nan")}}, "class_weight must be a number above 0, not nan for 'a'"),
+        ({"class_weight": {1: 1, "1": 2}}, "class_weight names the label 1 twice, in two types: give it once"),
         ({"class_weight": {"a": "much"}}, "class_weight must be a number above 0, not 'much' for 'a'"),
         ({"adapter_size": 0}, "adapter_size must be at least 1, not 0"),
         ({"seed": -1}, "seed must be 0 to 4294967295, not -1"),

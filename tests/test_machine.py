@@ -24,6 +24,7 @@ print(json.dumps([parts, divide_the_cores(), float(tf.reduce_sum(tf.ones((3, 4))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cores", "before", "parts", "threads"),
     [

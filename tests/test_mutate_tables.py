@@ -18,6 +18,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_sixty_damaged_tables_end_in_an_answer_or_a_sentence(script, trained, tmp_path):
     counts, faults = script.run(str(trained.folder), 60, seed=7, keep=None)
     assert faults == []

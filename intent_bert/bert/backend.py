@@ -4,16 +4,39 @@ Every function here computes the same on all backends, but for the random number
 encoder, the head and the optimizer all is ``keras.ops``. Why each shortcut is taken is told in docs/speed.md.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from intent_bert.errors import SettingsError
+
 
 def on_tensorflow() -> bool:
     """Whether Keras computes with TensorFlow, and not with JAX or another backend."""
     return keras.backend.backend() == "tensorflow"
+
+
+_processes: list[int] = []  # the first that has used TensorFlow here; a forked one finds its parent's
+
+
+def refuse_after_fork() -> None:
+    """To be called before TensorFlow computes: its threads do not come along into a forked process.
+
+    Raises:
+        SettingsError: this process was forked from one that has used TensorFlow, and would wait for ever.
+    """
+    if not on_tensorflow():
+        return
+    if not _processes:
+        _processes.append(os.getpid())
+    if os.getpid() not in _processes:
+        raise SettingsError(
+            "TensorFlow can't compute in a process that was forked from one that has used it: start processes with "
+            "multiprocessing.get_context('spawn'), or predict with the engine 'onnx'"
+        )
 
 
 def rows_of(table: keras.Variable, numbers: Any) -> Any:

@@ -33,7 +33,7 @@ from intent_bert.bert.tokenization import (
     tokenizer_config,
     told_by_checkpoint,
 )
-from intent_bert.errors import CheckpointError
+from intent_bert.errors import CheckpointError, reason
 
 logger = logging.getLogger("intent_bert")
 
@@ -150,9 +150,18 @@ def check_checkpoint_folder(folder: str | PathLike) -> Path:
         The folder.
 
     Raises:
-        CheckpointError: naming the file that is missing or damaged, or the shape that disagrees with the config.
+        CheckpointError: naming the file that is missing, damaged or can't be read, or the shape that disagrees with
+            the config.
     """
     folder = Path(folder)
+    try:
+        _check_folder(folder)
+    except OSError as error:
+        raise CheckpointError(f"can't read {error.filename or folder}: {reason(error)}") from error
+    return folder
+
+
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise CheckpointError(f"no such checkpoint folder: {folder}")
     params = map_stock_config_to_params(read_stock_config(folder))
@@ -163,7 +172,6 @@ def check_checkpoint_folder(folder: str | PathLike) -> Path:
         )
     names, _ = _open(folder)
     _check_fit(folder, stock_shapes(params), names)
-    return folder
 
 
 # --- reading ---------------------------------------------------------------------------------------------------

@@ -124,6 +124,10 @@ class StockBertConfig:
             values = json.loads(text)
         except ValueError as error:
             raise CheckpointError(f"the BERT config is not valid JSON: {error}") from None
+        except RecursionError:
+            raise CheckpointError(
+                "the BERT config is nested too deep: expected an object of numbers and texts"
+            ) from None
         if not isinstance(values, dict) or "vocab_size" not in values:
             raise CheckpointError("the BERT config must be a JSON object with at least a vocab_size")
         for key in ("embedding_size", "ln_type"):
@@ -194,12 +198,27 @@ def read_stock_config(folder: str | PathLike) -> StockBertConfig:
         if stock.is_file():
             return StockBertConfig.from_json_file(stock)
         if huggingface.is_file():
+            _refuse_model_folder(_read_text(huggingface))
             return StockBertConfig.from_huggingface_json(_read_text(huggingface))
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
     raise CheckpointError(
         f"{folder} is no checkpoint folder: it has neither {STOCK_CONFIG_FILE} nor {HUGGINGFACE_CONFIG_FILE}"
     )
+
+
+def _refuse_model_folder(text: str) -> None:
+    """Say of a trained model's ``config.json``, which has the same name, what it is."""
+    try:
+        config = json.loads(text)
+        trained_from = config["settings"].get("checkpoint") if "format_version" in config else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    if "format_version" in config:
+        named = f" ({trained_from})" if trained_from else ""
+        raise CheckpointError(
+            f"expected a checkpoint, got a trained model's folder: give the checkpoint that it was trained from{named}"
+        )
 
 
 def params_from_pretrained_ckpt(folder: str | PathLike) -> BertConfig:

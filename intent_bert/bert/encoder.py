@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from intent_bert.bert.backend import refuse_after_fork
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.layers import PACKAGE, BertEmbeddings, BertEncoderLayer, BertPart, Kernels, attention_bias_of
 from intent_bert.errors import SettingsError
@@ -50,6 +51,7 @@ class BertModelLayer(BertPart):
         first_only: bool = False,
         **kwargs: Any,
     ) -> None:
+        refuse_after_fork()
         super().__init__(config, **kwargs)
         c = self.config
         self.adapter_freeze = adapter_freeze  # so that a saved model comes back as frozen as it was

@@ -213,6 +213,8 @@ def resolve(checkpoint: str | PathLike) -> Path:
 
     A string that is a known name means that name, even if a folder is called the same (write ``./NAME`` for it).
     """
+    if not isinstance(checkpoint, str | PathLike):
+        raise SettingsError(f"expected a known checkpoint's name or a path, got {type(checkpoint).__name__}")
     if isinstance(checkpoint, str) and checkpoint in CHECKPOINTS:
         return fetch(checkpoint)
     path = Path(checkpoint).expanduser()

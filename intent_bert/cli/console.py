@@ -3,6 +3,7 @@
 Exit 0: done; 2: a mistake of the user's, told in one sentence; 1: a fault of ours, with its traceback.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -13,6 +14,8 @@ from intent_bert.errors import IntentBertError, reason
 from intent_bert.files.atomic import is_full
 
 logger = logging.getLogger("intent_bert")
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def run_as_command(run: Callable[[], None]) -> int:
@@ -35,6 +38,9 @@ def run_as_command(run: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
         _give_up_stdout()
     except OSError as error:
+        if error.errno in _NOT_ALLOWED and error.filename:
+            print(f"intent-bert: can't read or write {error.filename}: {reason(error)}", file=sys.stderr)
+            return 2
         if not is_full(error):
             raise
         _give_up_stdout()

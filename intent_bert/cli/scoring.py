@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
-from intent_bert.errors import DataError, DiskError, SettingsError, reason
+from intent_bert.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from intent_bert.inference.predictor import IntentPredictor
 
 logger = logging.getLogger("intent_bert")
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def add_commands(commands: Any) -> None:
@@ -32,6 +35,7 @@ def add_commands(commands: Any) -> None:
     add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write the confusion matrix and the mistakes here")
+    _add_guard(command, "the csv files of --output-dir")
 
     command = add_command(commands, "predict", "the intents of sentences", run_predict)
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
@@ -46,7 +50,16 @@ def add_commands(commands: Any) -> None:
     add_columns(command, label=False)
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
+
+
+def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
+    command.add_argument(
+        "--guard-formulas",
+        action="store_true",
+        help=f"for spreadsheets: in {files}, put an apostrophe before a text that they would take for a formula",
+    )
 
 
 # --- evaluate ----------------------------------------------------------------------------------------------------
@@ -57,6 +70,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.model.decision import Predictions
     from intent_bert.model.folder import ModelFolder
 
+    if options.guard_formulas and not options.output_dir:
+        raise SettingsError("--guard-formulas is for --output-dir DIR: give that too")
+    output = _place_for_reports(options)
     folder = ModelFolder(options.model_dir)
     if options.label_separator and not folder.decision.multi_label:
         raise SettingsError(
@@ -71,7 +87,6 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.files.progress import progress_bar
 
     predictor = _load_predictor(options)
-    output = _writable_folder(options.output_dir) if options.output_dir else None
     texts, parts = list(table[TEXT]), []
     with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
         for batch in _batches(texts, 512):
@@ -82,28 +97,39 @@ def run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_predictions(predictor.decision, texts, labels, predictions, predictor.classes, separator)
     print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     if output is not None:
-        _write_reports(output, result, Path(options.file).name)
+        _write_reports(output, result, options)
 
 
-def _write_reports(output: Path, result: Any, name: str) -> None:
+def _write_reports(output: Path, result: Any, options: argparse.Namespace) -> None:
     from intent_bert.evaluation.reports import write_reports
+    from intent_bert.files.atomic import disk_errors
 
-    try:
-        write_reports(output, result, name)
-    except OSError as error:
-        raise DiskError(f"can't write to {output}: {reason(error)}") from None
+    with disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        write_reports(output, result, Path(options.file).name, guard_formulas=options.guard_formulas)
     logger.info("the confusion matrix and the mistakes are in %s", output)
 
 
-def _writable_folder(folder: str) -> Path:
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / ".writable").touch()
-        (path / ".writable").unlink()
-    except OSError as error:
-        raise DiskError(f"can't write to {path}: {reason(error)}") from None
-    return path
+def _place_for_reports(options: argparse.Namespace) -> Path | None:
+    """The folder that takes the reports, once it is known that they replace nothing but older ones."""
+    from intent_bert.evaluation.reports import REPORTS
+    from intent_bert.files.atomic import check_writable
+    from intent_bert.model.folder import is_model_folder
+
+    if options.output_dir is None:
+        return None
+    folder, table = Path(options.output_dir), Path(options.file)
+    if is_model_folder(folder):
+        raise SettingsError(
+            f"won't write to {folder}: the reports of that model's training stand there; name another folder, such as "
+            f"{folder / 'evaluation'}"
+        )
+    if table.resolve() in [(folder / name).resolve() for name in REPORTS]:
+        raise SettingsError(f"won't write to {folder}: {table} would be replaced; name another folder")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"won't write to {folder}: it is a file; name a folder")
+    check_writable(folder)
+    return folder
 
 
 # --- predict -----------------------------------------------------------------------------------------------------
@@ -114,7 +140,12 @@ def run_predict(options: argparse.Namespace) -> None:
         raise SettingsError("give sentences or --input FILE, not both")
     if options.output and not options.input:
         raise SettingsError("--output FILE takes the predictions for --input FILE: give that too")
-    for flag, given in (("--columns", options.columns is not None), ("--resume", options.resume)):
+    of_output = {
+        "--columns": options.columns is not None,
+        "--resume": options.resume,
+        "--guard-formulas": options.guard_formulas,
+    }
+    for flag, given in of_output.items():
         if given and not options.output:
             raise SettingsError(f"{flag} is for --output FILE: give that too")
     if options.json and options.output and Path(options.output).suffix.lower() != ".jsonl":
@@ -142,6 +173,7 @@ def _predict_file(options: argparse.Namespace) -> None:
             columns=None if options.columns is None else next(csv.reader([options.columns]), []),
             top_k=options.top_k,
             resume=options.resume,
+            guard_formulas=options.guard_formulas,
         )
     else:
         rows.select(column)
@@ -182,8 +214,13 @@ def _print_predictions(
 
 
 def _as_line(text: str, ranking: Sequence[Any]) -> str:
+    """Intents, a tab, the text; what would break the line or steer the terminal is escaped."""
     intents = "  ".join(f"{answer.intent} {answer.confidence:.4f}" for answer in ranking) or "- 0.0000"
-    return f"{intents}\t{text}"
+    return "\t".join(_CONTROL.sub(_escaped, part) for part in (intents, text))
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return character.group().encode("unicode_escape").decode()
 
 
 # --- both --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What only shows across rows and tables, told before anything slow starts. Rows are tables.py's business."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -143,5 +144,5 @@ def _unknown_labels(name: str, table: pd.DataFrame, classes: list[Label]) -> lis
     unknown = labels[label_ids(labels, classes) < 0]
     if unknown.empty:
         return []
-    counts = _listed([f"{shown_name(label)} ({count})" for label, count in unknown.value_counts().items()])
+    counts = _listed([f"{shown_name(label)} ({count})" for label, count in Counter(unknown).most_common()])
     return [f"{table.attrs.get('source')}: {name} has labels that train never had, counted as mistakes: {counts}"]

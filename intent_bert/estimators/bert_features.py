@@ -19,10 +19,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
-from intent_bert.config import POOLINGS
+from intent_bert.config import POOLINGS, check_count
 from intent_bert.data.tables import check_texts
 from intent_bert.errors import SettingsError
-from intent_bert.estimators.shared_encoder import PoolingFunction, SharedEncoder, VectorKind, shared_encoder
+from intent_bert.estimators.shared_encoder import (
+    PoolingFunction,
+    SharedEncoder,
+    VectorKind,
+    check_pooling_function,
+    shared_encoder,
+)
 from intent_bert.estimators.vector_store import VectorStore
 
 Pooling: TypeAlias = str | PoolingFunction
@@ -130,12 +136,11 @@ class BertTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if not callable(self.pooling) and self.pooling not in FEATURE_POOLINGS:
             known = ", ".join(FEATURE_POOLINGS)
             raise SettingsError(f"unknown pooling {self.pooling!r}: expected one of {known}, or a function")
-        for name in ("layer", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-                raise SettingsError(f"{name} must be a whole number, not {value!r}")
-        if self.batch_size < 1:
-            raise SettingsError(f"batch_size must be at least 1, not {self.batch_size}")
+        if callable(self.pooling):
+            check_pooling_function(self.pooling)
+        if not isinstance(self.layer, (int, np.integer)) or isinstance(self.layer, bool):
+            raise SettingsError(f"layer must be a whole number, not {self.layer!r}")
+        check_count("batch_size", self.batch_size)
         if self.memory is not None and not isinstance(self.memory, (str, PathLike)):
             raise SettingsError(f"memory must be a folder or None, not {type(self.memory).__name__}")
         encoder = shared_encoder(self.checkpoint, None if self.do_lower_case is None else bool(self.do_lower_case))

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted, with the type they came in.
         n_epochs_: epochs that were run.
+        interrupted_: whether Ctrl-C ended the fit; the weights are then those of the best epoch before it.
         history_: DataFrame, a row an epoch.
         model_: the trained ``keras.Model``.
 
@@ -119,10 +120,10 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
             X: the texts.
             y: a label for each; or lists of labels, or an indicator matrix (array, sparse or DataFrame) of 0 and 1.
         """
-        if y is None:
-            raise DataError("expected a label for each text, got None: fit(texts, labels)")
+        if not is_matrix(y):
+            _check_labels(y)
         settings = {name: getattr(self, name) for name in self._settings()}
-        several = has_label_lists(y) or is_matrix(y)
+        several = is_matrix(y) or has_label_lists(y)
         config = TrainingConfig.of(**{**settings, "multi_label": self.multi_label or several})
         facts = {"indicator_columns": columns_of(y)} if is_matrix(y) else {}
         labels = label_lists(y) if is_matrix(y) else list(y)
@@ -131,6 +132,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         prepared = prepare(config, with_validation({"train": table}, config))
         result = fit(prepared, callbacks=self.callbacks or (), verbose=self.verbose)
         self.history_, self.n_epochs_ = result.history, len(result.history)
+        self.interrupted_ = result.interrupted
         return self._set(trained_artifact(prepared, result, **facts))
 
     @property
@@ -171,10 +173,15 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
         Of several intents a text it is the subset accuracy: the share of texts with exactly their labels.
         """
-        check_is_fitted(self)
+        if not is_matrix(y):
+            _check_labels(y)
+        found, labels = self.predict(X), label_lists(y) if is_matrix(y) else list(y)
+        if len(found) != len(labels):
+            raise DataError(f"expected as many labels as texts, got {len(found)} texts and {len(labels)} labels")
         if self._artifact.decision.multi_label:
-            return float(np.average(right_rows(self.predict(X), y), weights=sample_weight))
-        right = [found is not None and found == label for found, label in zip(self.predict(X), y, strict=True)]
+            right = right_rows(found, y)
+        else:
+            right = [each is not None and each == label for each, label in zip(found, labels, strict=True)]
         return float(np.average(right, weights=sample_weight))
 
     def _predictions(self, X: Any) -> Predictions:
@@ -238,3 +245,8 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
                 for name, content in files.items():
                     (Path(folder) / name).write_bytes(content)
                 self._set(load_artifact(folder))
+
+
+def _check_labels(y: Any) -> None:
+    if isinstance(y, str) or not isinstance(y, Iterable):
+        raise DataError(f"expected a list with a label for each text, got {'None' if y is None else type(y).__name__}")

@@ -110,6 +110,8 @@ class _Runner:
             estimator = method.make(self.config)
             started = time.perf_counter()
             estimator.fit(texts, labels)
+            if getattr(estimator, "interrupted_", False):  # a method that has learnt in part is no outcome
+                raise KeyboardInterrupt
             train_seconds += time.perf_counter() - started + vector * len(texts)
             estimator.predict(list(test[TEXT][:2]))  # what is compiled at the first call is no part of a prediction
             started = time.perf_counter()

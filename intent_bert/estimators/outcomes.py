@@ -8,7 +8,7 @@ from pathlib import Path
 
 from intent_bert.config import CompareConfig
 from intent_bert.errors import DiskError, SettingsError
-from intent_bert.files.atomic import disk_errors
+from intent_bert.files.atomic import check_writable, disk_errors
 from intent_bert.files.state import SavedState
 
 OUTCOMES_FILE = "outcomes.json"
@@ -68,6 +68,7 @@ class Outcomes:
             if kept is None:
                 self._refuse_other_things()
             self.folder.mkdir(parents=True, exist_ok=True)
+        check_writable(self.folder / OUTCOMES_FILE)  # before the first method runs
         self._values = kept or {}
         try:
             self._done = {key: Outcome(**value) for key, value in self._values.items()}

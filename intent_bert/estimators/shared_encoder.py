@@ -8,6 +8,7 @@ Texts, settings and their checks are ``bert_features``' business.
 """
 
 import hashlib
+import inspect
 import json
 import logging
 import threading
@@ -243,7 +244,13 @@ class SharedEncoder:
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
             hidden = states.numpy()[rows, :length]
-            features = np.asarray(kind.pooling((hidden, None if pooled is None else pooled.numpy()[rows])))
+            given = kind.pooling((hidden, None if pooled is None else pooled.numpy()[rows]))
+            try:
+                features = np.asarray(given, "float32")
+            except (TypeError, ValueError):
+                raise SettingsError(
+                    f"the pooling function gave {type(given).__name__}: expected an array of numbers"
+                ) from None
             if features.ndim == 1 and len(rows) == 1:  # as a squeeze() leaves a single sentence
                 features = features[None]
             expected = (len(rows), "features" if width is None else width)
@@ -257,6 +264,18 @@ class SharedEncoder:
         for rows, features in by_length:
             table[rows] = features
         return table
+
+
+def check_pooling_function(function: PoolingFunction) -> None:
+    """Raise SettingsError for a function that can't be called with one argument."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        raise SettingsError(
+            "the pooling function must take one argument, the pair (last_hidden_state, pooled_output)"
+        ) from None
+    except ValueError:  # it tells no signature
+        return
 
 
 def _flatten(states: Any, ids: np.ndarray, tokens: int) -> np.ndarray:

@@ -14,6 +14,8 @@ from intent_bert.model.folder import CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+REPORTS = (CONFUSION_PICTURE, CONFUSION_TABLE, MISTAKES_FILE)
+
 
 def evaluation_plot(evaluation: AnyEvaluation, title: str) -> "Figure":
     """The confusion matrix as a plot; of several intents a sentence also which occur together."""
@@ -23,18 +25,22 @@ def evaluation_plot(evaluation: AnyEvaluation, title: str) -> "Figure":
     return confusion_plot(evaluation.confusion, evaluation.labels, title)
 
 
-def write_reports(folder: Path, evaluation: AnyEvaluation, name: str) -> None:
+def write_reports(folder: Path, evaluation: AnyEvaluation, name: str, *, guard_formulas: bool = False) -> None:
     """Write the three files; those that stand there are replaced.
+
+    The csv files hold texts and labels as they are, for programs read them too (``evaluate`` among them).
 
     Args:
         folder: an existing folder.
         evaluation: the metrics of one table.
         name: the table's, for the plot's title.
+        guard_formulas: write the csv files for spreadsheets, which then take no text for a formula.
     """
     several = isinstance(evaluation, MultiLabelEvaluation)
     save_plot(evaluation_plot(evaluation, f"{name}: {evaluation.headline}"), folder / CONFUSION_PICTURE)
     names = [*evaluation.labels, NO_INTENT_NAME] if several else evaluation.labels
     counts = ([label, *row] for label, row in zip(names, evaluation.confusion.tolist(), strict=True))
-    write_csv(folder / CONFUSION_TABLE, ["label", *names], counts)
+    write_csv(folder / CONFUSION_TABLE, ["label", *names], counts, guard_formulas=guard_formulas)
     mistakes = evaluation.mistakes
-    write_csv(folder / MISTAKES_FILE, mistakes.columns, mistakes.itertuples(index=False))
+    rows = mistakes.itertuples(index=False)
+    write_csv(folder / MISTAKES_FILE, mistakes.columns, rows, guard_formulas=guard_formulas)

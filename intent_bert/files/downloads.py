@@ -75,6 +75,8 @@ def reason_of(error: Exception) -> str:
         return "the connection broke before the end of the file"
     if isinstance(error, exceptions.ConnectionError):
         story = str(error)
+        if "timed out" in story:  # in the middle of the file
+            return f"no answer within {TIMEOUT_SECONDS:.0f} s"
         if "resolve" in story or "getaddrinfo" in story:
             return "the host name was not found: is there a network?"
         if "refused" in story:

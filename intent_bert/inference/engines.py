@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+from weakref import WeakSet
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class Engine(Protocol):
 
 
 class OnnxEngine:
-    """A model file in ONNX Runtime. It may be called from several threads.
+    """A model file in ONNX Runtime. It may be called from several threads, and in a process that is forked.
 
     Many sentences are computed in batches side by side, each on one core: the many small steps of one batch would not
     keep two cores busy. A single sentence has all cores to itself, in a session of its own that is opened for the
@@ -111,7 +112,13 @@ class OnnxEngine:
         self.name, self._path, self._threads = name, path, threads or usable_cores()
         self._session = self._single_session = _open_session(path, 1)
         self._single_sentences, self._lock = 0, Lock()
+        _engines.add(self)
         self._input, self._widths = self._session.get_inputs()[0].name, _output_widths(self._session)
+
+    @property
+    def number_of_classes(self) -> int:
+        """How many logits a sentence gets."""
+        return self._widths.logits
 
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
         """Ids of sentences of any length -> logits (N, C) and vectors (N, F), float32, in their order."""
@@ -149,6 +156,33 @@ class OnnxEngine:
                     self._single_session = _open_session(self._path, self._threads)
         return self._single_session
 
+    def close_threads(self) -> None:
+        """Close the session that has threads; the second single sentence from here on opens it again."""
+        with self._lock:
+            self._single_session, self._single_sentences = self._session, 0
+
+    def renew_lock(self) -> None:
+        """Forget a lock that another thread held when the process was forked."""
+        self._lock = Lock()
+
+
+_engines: WeakSet[OnnxEngine] = WeakSet()
+
+
+def _before_fork() -> None:
+    """Threads do not come along into a forked process, where a session would wait for its own when it ends."""
+    for engine in list(_engines):
+        engine.close_threads()
+
+
+def _in_forked() -> None:
+    for engine in list(_engines):
+        engine.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_in_forked)
+
 
 class _Widths(NamedTuple):
     logits: int
@@ -163,6 +197,9 @@ def _output_widths(session: "onnxruntime.InferenceSession") -> _Widths:
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
+    # From 1.29 on its Linux wheels tell their maker of the models they open, in a thread that a forked process lacks
+    # and waits for at its end. A value of the user's own stays.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     version = onnxruntime.__version__

@@ -23,7 +23,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from intent_bert.config import TEXT
+from intent_bert.config import TEXT, check_count
 from intent_bert.data.cells import shown_name
 from intent_bert.data.rows import Row, RowReader
 from intent_bert.errors import DataError, DiskError, SettingsError, nearest
@@ -75,6 +75,7 @@ def predict_file(
     columns: Sequence[str] | None = None,
     top_k: int = 1,
     resume: bool = False,
+    guard_formulas: bool = False,
     verbose: int = 1,
 ) -> int:
     """Predict every sentence of a file into another: .csv, .tsv, .jsonl (as ``predict --json`` writes it) or .parquet.
@@ -89,6 +90,7 @@ def predict_file(
         columns: those of the input's other columns that are kept; all by default.
         top_k: how many intents are named for each sentence.
         resume: go on where a run with the same output, model, engine, columns and ``top_k`` has stopped.
+        guard_formulas: write csv or tsv for spreadsheets, which then take no text for a formula.
         verbose: 1 shows a bar on stderr.
 
     Returns:
@@ -99,18 +101,19 @@ def predict_file(
         DataError: a missing column, or a broken row; what was predicted before it is kept for ``resume``.
         DiskError: the output can't be written, or another process writes it.
     """
-    if top_k < 1:
-        raise SettingsError(f"top_k must be at least 1, not {top_k}")
+    top_k = check_count("top_k", top_k)
     place = _place_for(output)
     rows.require(text_column)
     separator = predictor.label_separator if predictor.multi_label else None
     most = min(top_k, len(predictor.classes))
     layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), most, separator)
-    format = prediction_format(place.suffix.lower(), layout.types(predictor.classes))
+    format = prediction_format(place.suffix.lower(), layout.types(predictor.classes), guard_formulas)
     settings = {
         "model": predictor.fingerprint, "engine": predictor.engine, "text_column": text_column,
         "columns": list(layout.kept) if layout.kept is not None else None, "top_k": top_k,
     }  # fmt: skip
+    if guard_formulas:  # a run of a version that knew no such setting had it not
+        settings["guard_formulas"] = True
     with one_writer(place):
         run = _UnfinishedRun(place, settings, format)
         done = run.open(resume)

@@ -38,15 +38,17 @@ class PredictionFormat(Protocol):
         """Make the file that was asked for of the one that was appended to, which goes."""
 
 
-def prediction_format(suffix: str, columns: Columns) -> PredictionFormat:
-    """The format of a file with this suffix.
+def prediction_format(suffix: str, columns: Columns, guard_formulas: bool = False) -> PredictionFormat:
+    """The format of a file with this suffix; ``guard_formulas`` as in ``tables_out``.
 
     Raises:
-        SettingsError: pyarrow is not installed.
+        SettingsError: pyarrow is not installed, or there are no formulas in a file of this kind.
     """
-    if suffix == ".jsonl":
-        return _JsonLines()
-    return _Parquet(columns) if suffix == ".parquet" else _Separated("\t" if suffix == ".tsv" else ",", columns)
+    if suffix in (".csv", ".tsv"):
+        return _Separated("\t" if suffix == ".tsv" else ",", columns, guard_formulas)
+    if guard_formulas:
+        raise SettingsError(f"guard_formulas is for csv and tsv, which spreadsheets open: leave it out for {suffix}")
+    return _JsonLines() if suffix == ".jsonl" else _Parquet(columns)
 
 
 class _Appended:
@@ -65,8 +67,8 @@ class _JsonLines(_Appended):
 
 
 class _Separated(_Appended):
-    def __init__(self, separator: str, columns: Iterable[str]) -> None:
-        self.separator, self.columns = separator, list(columns)
+    def __init__(self, separator: str, columns: Iterable[str], guard_formulas: bool) -> None:
+        self.separator, self.columns, self.guard_formulas = separator, list(columns), guard_formulas
 
     def head(self) -> bytes:
         return self._lines([self.columns])
@@ -75,7 +77,7 @@ class _Separated(_Appended):
         return self._lines([[_cell(name, row.get(name)) for name in self.columns] for row in rows])
 
     def _lines(self, cells: list[list[str]]) -> bytes:
-        return csv_text(cells, self.separator).encode("utf-8", "backslashreplace")
+        return csv_text(cells, self.separator, guard_formulas=self.guard_formulas).encode("utf-8", "backslashreplace")
 
 
 class _Parquet:

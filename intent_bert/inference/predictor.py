@@ -6,18 +6,18 @@ predictor.predict(["Play our song now", "Rate this book as awful"])
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 
-from intent_bert.config import LABEL_SEPARATOR
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.config import LABEL_SEPARATOR, check_count
+from intent_bert.errors import DataError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
 from intent_bert.model.decision import Answer, Decision, Outputs, Predictions, is_wordless, ranking
-from intent_bert.model.folder import CONFIG_FILE, ModelFolder
+from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class IntentPredictor:
         settings = model.config["settings"] if isinstance(model, ModelFolder) else model.settings
         self.label_separator = settings.get("label_separator", LABEL_SEPARATOR)
         self.fingerprint = ""
+        self._loaded_from: tuple | None = None  # what ``load`` needs to make it again
         self._warned_of_cut = False
 
     @classmethod
@@ -67,12 +68,12 @@ class IntentPredictor:
 
         Raises:
             ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
-            SettingsError: an engine that isn't known, or whose package isn't installed.
+            SettingsError: an engine that isn't known, or whose package isn't installed; a number that can't be meant.
         """
         opened = ModelFolder(folder)
         name = choose_engine(opened, engine)
-        if threads is not None and threads < 1:
-            raise SettingsError(f"threads must be at least 1, not {threads}")
+        check_count("batch_size", batch_size)
+        threads = None if threads is None else check_count("threads", threads)
         if name == KERAS:
             from intent_bert.model.keras_engine import KerasEngine
             from intent_bert.model.saved import load_artifact
@@ -80,9 +81,24 @@ class IntentPredictor:
             artifact = load_artifact(opened)
             predictor = cls(artifact, KerasEngine(artifact.model, batch_size))
         else:
-            predictor = cls(opened, OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads))
+            computes = OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads)
+            if computes.number_of_classes != len(opened.classes):
+                raise ModelFolderError(
+                    f"{opened.path} is damaged: {LABELS_FILE} names {len(opened.classes)} intents, and "
+                    f"{ENGINE_FILES[name]} knows {computes.number_of_classes}; copy the whole folder again"
+                )
+            predictor = cls(opened, computes)
         predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
+        predictor._loaded_from = (opened.path.absolute(), batch_size, name, threads)
         return predictor
+
+    def __reduce__(self) -> tuple:
+        """Pickles as the folder's place and the arguments of ``load``; the folder must be there to unpickle it."""
+        if self._loaded_from is None:
+            raise SettingsError(
+                "only a predictor from IntentPredictor.load(folder) can be pickled: save the model and load it"
+            )
+        return _loaded_again, (type(self), self._loaded_from, self.fingerprint)
 
     @overload
     def predict(self, texts: str | Iterable[str], top_k: None = None) -> list[Answer]: ...
@@ -156,9 +172,7 @@ class IntentPredictor:
         Raises:
             SettingsError: it is below 1.
         """
-        if top_k is not None and top_k < 1:
-            raise SettingsError(f"top_k must be at least 1, not {top_k}")
-        return min(top_k or 1, len(self.classes))
+        return min(1 if top_k is None else check_count("top_k", top_k), len(self.classes))
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         ids, cut = self.tokenizer.encode(texts, self.max_seq_len)
@@ -170,7 +184,17 @@ class IntentPredictor:
         return ids
 
 
+def _loaded_again(kind: type[IntentPredictor], loaded_from: tuple, fingerprint: str) -> IntentPredictor:
+    """A predictor from its pickle: the same model, or none."""
+    predictor = kind.load(*loaded_from)
+    if predictor.fingerprint != fingerprint:
+        raise ModelFolderError(f"{loaded_from[0]} has changed since the predictor was pickled: load it anew")
+    return predictor
+
+
 def _chunks(texts: str | Iterable[str]) -> Iterator[list[str]]:
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | Mapping):
+        raise DataError(f"expected a text or a list of texts, got {type(texts).__name__}")
     iterator = iter([texts] if isinstance(texts, str) else texts)
     position = 0
     while chunk := list(islice(iterator, CHUNK)):

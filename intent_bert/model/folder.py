@@ -92,6 +92,8 @@ class ModelFolder:
     """
 
     def __init__(self, folder: str | PathLike) -> None:
+        if not isinstance(folder, str | PathLike):
+            raise ModelFolderError(f"expected the path of a model folder, got {type(folder).__name__}")
         self.path = Path(folder)
         self.config = read_config(self.path)
 
@@ -149,7 +151,9 @@ class ModelFolder:
             return read()
         except ModelFolderError:
             raise
-        except (OSError, ValueError, IntentBertError) as error:
+        except OSError as error:
+            raise ModelFolderError(f"can't read {error.filename or self.path}: {reason(error)}") from error
+        except (ValueError, IntentBertError) as error:
             raise ModelFolderError(f"{self.path} is damaged: {reason(error)}") from error
 
 
@@ -198,7 +202,7 @@ def is_model_folder(folder: Path) -> bool:
     """Whether a folder is one that ``save_artifact`` wrote, whole or not."""
     try:
         return "format_version" in json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -210,7 +214,11 @@ def file_sha256(path: Path) -> str:
 def check_file(path: Path, sha256: str | None) -> None:
     if not path.is_file():
         raise ModelFolderError(f"{path.parent} is damaged: {path.name} is missing; copy the whole folder again")
-    if file_sha256(path) != sha256:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise ModelFolderError(f"can't read {path}: {reason(error)}") from error
+    if found != sha256:
         raise ModelFolderError(
             f"{path.parent} is damaged: {path.name} is not the file that was saved (its sha256 differs); copy it again"
         )
@@ -328,10 +336,7 @@ def replacement(folder: str | PathLike, *, checked: bool = False) -> Iterator[Pa
                 f"won't write the model to {target}: it holds {in_the_way[0]}, which is not the model's; move it away"
             )
     with atomic_folder(target, replace=True, keep=_is_foreign) as work:
-        try:
-            yield work
-        except RuntimeError as error:  # h5py raises it beside OSError
-            raise OSError(reason(error)) from error
+        yield work
 
 
 def link_own_files(folder: Path, new: Path, but: Iterable[str]) -> None:

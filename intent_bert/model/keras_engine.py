@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from intent_bert.bert.backend import on_tensorflow, traced_once
+from intent_bert.bert.backend import on_tensorflow, refuse_after_fork, traced_once
 from intent_bert.data.batches import Ids, pad
 from intent_bert.files.progress import progress_bar
 from intent_bert.machine import batches_side_by_side
@@ -103,6 +103,7 @@ def predict_in_batches(
         inputs: gives what ``predict`` takes for these rows; by default their padded ids.
         progress: names a bar on stderr that shows when the work takes over two seconds.
     """
+    refuse_after_fork()
     if inputs is None:
         inputs = lambda rows: (pad([ids[row] for row in rows]),)  # noqa: E731
     order = np.argsort([len(sentence) for sentence in ids], kind="stable")

@@ -12,7 +12,8 @@ went into it. ``logits_model`` and ``outputs_model`` reach what lies beneath. Wh
 business; nothing here reads tables or trains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from numbers import Integral
 from os import PathLike
 
 import keras
@@ -88,7 +89,9 @@ def pretrained_model(
     """``create_model`` for a checkpoint folder that is known to be whole, and its config."""
     if architecture.max_seq_len is not None:
         resolved_max_seq_len(architecture.max_seq_len, architecture.max_seq_len, config.max_position_embeddings)
-    number = classes if isinstance(classes, int) else len(classes)
+    if isinstance(classes, str) or not isinstance(classes, Integral | Sized):
+        raise SettingsError(f"classes must be the intents or their number, not {classes!r}")
+    number = int(classes) if isinstance(classes, Integral) else len(classes)
     model = build_model(config, number, architecture, train_layers, dtype)
     load_stock_weights(model.get_layer("bert"), folder)
     return model

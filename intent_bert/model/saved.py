@@ -14,6 +14,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from intent_bert.bert.backend import refuse_after_fork
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer, tokenizer_config
 from intent_bert.config import Architecture
@@ -131,8 +132,10 @@ def load_artifact(folder: str | PathLike | ModelFolder) -> Artifact:
 
     Raises:
         ModelFolderError: no such folder, a part is missing or damaged, or it was written by a newer version.
+        SettingsError: this process was forked from one that has used TensorFlow.
     """
     opened = folder if isinstance(folder, ModelFolder) else ModelFolder(folder)
+    refuse_after_fork()
     weights, classes, tokenizer = opened.file(WEIGHTS_FILE), opened.classes, opened.tokenizer
     try:
         model = build_model(opened.encoder, len(classes), opened.architecture, dtype="float32")
@@ -148,6 +151,9 @@ def save_weights(model: keras.Model, path: Path) -> None:
     """``model.save_weights``, for which a full disk is an OSError: the HDF5 library may crash on it.
 
     As many bytes as the file will take, optimizer state included, are written and freed first.
+
+    Raises:
+        OSError: the file can't be written.
     """
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.weights, *(optimizer.variables if optimizer is not None else [])]
@@ -159,7 +165,10 @@ def save_weights(model: keras.Model, path: Path) -> None:
                 stream.write(block[: size - start])
     finally:
         path.unlink(missing_ok=True)
-    model.save_weights(path)
+    try:
+        model.save_weights(path)
+    except RuntimeError as error:  # h5py's, of what HDF5 could not write
+        raise OSError(reason(error)) from error
 
 
 def _load_every_weight(model: keras.Model, path: Path) -> None:

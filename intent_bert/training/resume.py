@@ -61,7 +61,7 @@ class UnfinishedRun:
         try:
             self._write(model, progress, latest, best)
             self._files = {latest, best}
-        except (OSError, RuntimeError) as error:  # h5py raises both
+        except OSError as error:
             logger.warning("can't keep the state of the run in %s (%s): training goes on", self.folder, _words(error))
         for other in self.folder.glob("*.weights.h5"):
             if other not in self._files:

@@ -52,6 +52,9 @@ print(json.dumps(losses))
 """
 
 
+pytestmark = pytest.mark.slow  # a process with JAX computes them all
+
+
 @pytest.fixture(scope="module")
 def inputs() -> dict[str, np.ndarray]:
     """Twelve sentences of 1 to 9 tokens with padding, segments, and a mask with a hole."""

@@ -4,6 +4,7 @@ import json
 import logging
 import resource
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from conftest import TINY_CONFIG, tiny_weights, write_tiny_checkpoint
+from plain_user import as_a_plain_user, needs_root
 from safetensors.numpy import load_file, save_file
 
 from intent_bert.bert.checkpoint import (
@@ -441,3 +443,15 @@ def test_the_real_checkpoint_is_whole(real_checkpoint: Path, caplog: pytest.LogC
     assert load_stock_weights(bert, real_checkpoint) == ["bert/pooler/dense/bias", "bert/pooler/dense/kernel"]
     assert not caplog.records
     assert sum(variable.numpy().size for variable in bert.weights) == 22_565_376
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["bert_config.json", "vocab.txt"])
+def test_a_file_that_may_not_be_read_is_told(tiny_checkpoint, name):
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        theirs = shutil.copytree(tiny_checkpoint, Path(place) / "checkpoint")
+        (theirs / name).chmod(0o600)
+        with as_a_plain_user(), pytest.raises(CheckpointError) as caught:
+            check_checkpoint_folder(theirs)
+    assert str(caught.value) == f"can't read {theirs / name}: Permission denied"

@@ -222,3 +222,13 @@ def test_what_was_asked_for_is_never_changed(asked, message):
     with pytest.raises(SettingsError) as caught:
         resolved_max_seq_len(asked, 60, 128, "length")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["bert_config.json", "config.json"])
+def test_a_config_that_is_nested_too_deep_is_told(tmp_path, name):
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(CheckpointError) as caught:
+        read_stock_config(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: the BERT config is nested too deep: expected an object of numbers and texts"
+    )

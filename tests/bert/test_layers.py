@@ -127,6 +127,7 @@ def fresh_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, l
         return here, dict(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy"), CONTRACT)
 def test_saved_and_loaded_in_a_fresh_process(
     fresh_process: tuple[dict[str, list[Array]], dict[str, Array]], name: str, policy: str

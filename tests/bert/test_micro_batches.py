@@ -28,6 +28,7 @@ def classifier(bert: BertModelLayer) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype="float32")(last[:, 0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sentences", [1, 2, 5])
 @pytest.mark.parametrize("settings", [{}, {"first_only": True}, {"out_layer_ndxs": [0, -1]}, {"adapter_size": 3}])
 def test_states_and_gradients_are_those_of_the_whole_batch(
@@ -75,6 +76,7 @@ def test_both_models_hold_the_same_weights_and_write_the_same_files(
     np.testing.assert_array_equal(as_numpy(model(ids)), before)
 
 
+@pytest.mark.slow
 def test_a_fit_in_micro_batches_trains_the_model_as_its_own_fit_does(tiny_checkpoint: Path) -> None:
     weights = []
     for number in (1, 2):

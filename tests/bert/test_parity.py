@@ -126,6 +126,7 @@ def test_the_comparison_can_fail(tiny_checkpoint: Path, theirs: dict[str, np.nda
     assert greatest_difference(erf, theirs["segments"]) > 2 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_adapters_as_bert_for_tf2_computes_them(tiny_checkpoint: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     adapters: Arrays = {}
@@ -142,6 +143,7 @@ def test_adapters_as_bert_for_tf2_computes_them(tiny_checkpoint: Path, tmp_path:
     assert greatest_difference(hidden_states(tiny_checkpoint, case), theirs) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.real_weights
 def test_real_weights_as_bert_for_tf2_computes_them(real_checkpoint: Path, tmp_path: Path) -> None:
     """The checkpoint asks for the erf GELU, which bert-for-tf2 lacks: so both compute the tanh form here."""

@@ -79,6 +79,16 @@ def test_an_error_of_the_system_that_is_not_of_stdout_is_a_fault_of_ours(capsys)
         run_as_command(lambda: open("/nowhere/at/all"))  # noqa: PTH123, SIM115
 
 
+def test_a_file_that_may_not_be_read_or_written_is_the_users_to_open(capsys):
+    def work() -> None:
+        raise PermissionError(13, "Permission denied", "theirs/vocab.txt")
+
+    assert run_as_command(work) == 2
+    expected = "intent-bert: can't read or write theirs/vocab.txt: Permission denied\n"
+    assert tuple(capsys.readouterr()) == ("", expected)
+
+
+@pytest.mark.slow
 def test_tensorflow_is_imported_without_a_word_and_its_failure_shows_all(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", RUN + "tensorflow(); print('tensorflow' in sys.modules)"], capture_output=True, text=True

@@ -43,6 +43,37 @@ def test_evaluate_on_labels_that_are_all_unknown_is_still_json(capsys, trained, 
     assert json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["loss"] is None
 
 
+def test_formulas_stay_as_they_are_for_evaluate_and_are_guarded_for_spreadsheets(capsys, trained, tmp_path):
+    (tmp_path / "t.csv").write_text("text,intent\n=play(),@sport\n-3,music\nplay my song,music\n")
+    command = ["evaluate", trained.folder, tmp_path / "t.csv", "--output-dir"]
+    assert run(capsys, *command, tmp_path / "plain")[0] == 0
+    assert run(capsys, *command, tmp_path / "guarded", "--guard-formulas")[0] == 0
+    mistakes = {name: pd.read_csv(tmp_path / name / "mistakes.csv") for name in ("plain", "guarded")}
+    assert "=play()" in mistakes["plain"]["text"].tolist()
+    assert "@sport" in mistakes["plain"]["label"].tolist()
+    assert "'=play()" in mistakes["guarded"]["text"].tolist()
+    assert "'@sport" in mistakes["guarded"]["label"].tolist()
+    assert "'@sport" in pd.read_csv(tmp_path / "guarded" / "confusion_matrix.csv").columns
+    numbers = ["confidence"]
+    pd.testing.assert_frame_equal(mistakes["plain"][numbers], mistakes["guarded"][numbers])
+    again = ["evaluate", trained.folder, tmp_path / "plain" / "mistakes.csv", "--label-column", "label"]
+    code, out, _ = run(capsys, *again, "--output-dir", tmp_path / "again")
+    assert (code, json.loads(out)["accuracy"]) == (0, 0)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again" / "mistakes.csv"), mistakes["plain"])
+
+
+def test_predictions_are_guarded_where_that_is_asked_for(capsys, trained, tmp_path):
+    (tmp_path / "t.csv").write_text("note,text\n+a,=play()\n-1,play my song\n")
+    command = ["predict", trained.folder, "--input", tmp_path / "t.csv", "--output"]
+    assert run(capsys, *command, tmp_path / "plain.csv")[0] == 0
+    assert run(capsys, *command, tmp_path / "guarded.tsv", "--guard-formulas")[0] == 0
+    plain = pd.read_csv(tmp_path / "plain.csv", dtype=str)
+    guarded = pd.read_csv(tmp_path / "guarded.tsv", sep="\t", dtype=str)
+    assert plain[["note", "text"]].to_numpy().tolist() == [["+a", "=play()"], ["-1", "play my song"]]
+    assert guarded[["note", "text"]].to_numpy().tolist() == [["'+a", "'=play()"], ["-1", "play my song"]]
+    assert guarded["confidence"].tolist() == plain["confidence"].tolist()
+
+
 # --- predict -----------------------------------------------------------------------------------------------------
 
 
@@ -80,6 +111,13 @@ def test_predict_lines_from_arguments_stdin_and_a_file(capsys, trained, tmp_path
     assert out.splitlines()[1].count(".") == 3
     type_in(monkeypatch, b"")
     assert run(capsys, "predict", trained.folder) == (0, "", "")
+
+
+def test_a_line_is_a_prediction_whatever_the_text_holds(capsys, trained):
+    code, out, _ = run(capsys, "predict", trained.folder, "play\nmy\tsong\r\x1b[2J\u2028", "Grüße 🎵", r"a \ b")
+    assert code == 0
+    texts = [line.split("\t")[1] for line in out.split("\n")[:-1]]
+    assert texts == [r"play\nmy\tsong\r\x1b[2J\u2028", "Grüße 🎵", r"a \ b"]
 
 
 def test_predict_into_a_file_keeps_the_other_columns_or_those_that_are_chosen(capsys, trained, tmp_path):
@@ -152,7 +190,18 @@ def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
             "train.csv has no column 'x'; it has: text, intent",
         ),
         (["evaluate", "MODEL", "train.csv", "--text-column", "intent"], "can't both be in the column 'intent'"),
-        (["evaluate", "MODEL", "train.csv", "--output-dir", "train.csv"], "can't write to train.csv: File exists"),
+        (
+            ["evaluate", "MODEL", "train.csv", "--output-dir", "train.csv"],
+            "won't write to train.csv: it is a file; name a",
+        ),
+        (
+            ["evaluate", "MODEL", "train.csv", "--output-dir", "MODEL"],
+            "the reports of that model's training stand there; name another folder, such as ",
+        ),
+        (
+            ["evaluate", "MODEL", "mistakes.csv", "--output-dir", "."],
+            "won't write to .: mistakes.csv would be replaced; name another folder",
+        ),
         (["evaluate", "DAMAGED", "train.csv", "--output-dir", "r"], "is damaged: vocab.txt is missing; copy the whole"),
         (["evaluate", "MODEL"], "evaluate: the following arguments are required: FILE (see intent-bert evaluate --he"),
         (["predict", "no", "a"], "no such model folder: no"),
@@ -163,6 +212,12 @@ def test_evaluate_writes_its_reports_without_tensorflow(trained, tmp_path):
             ["predict", "MODEL", "--input", "train.csv", "--json", "--output", "out.csv"],
             "--json is for stdout: name an --output that ends in .jsonl, not out.csv",
         ),
+        (
+            ["predict", "MODEL", "--input", "train.csv", "--output", "o.parquet", "--guard-formulas"],
+            "guard_formulas is for csv and tsv, which spreadsheets open: leave it out for .parquet",
+        ),
+        (["predict", "MODEL", "a", "--guard-formulas"], "--guard-formulas is for --output FILE: give that too"),
+        (["evaluate", "MODEL", "train.csv", "--guard-formulas"], "--guard-formulas is for --output-dir DIR: give that"),
         (["predict", "MODEL", "--input", "train.csv", "--output", ""], "output is empty: expected a value"),
         (["evaluate", "MODEL", "train.csv", "--output-dir", ""], "output-dir is empty: expected a value"),
         (["predict", "", "play"], "model-dir is empty: expected a value"),

@@ -38,6 +38,7 @@ def test_train_reports_on_stdout_and_progresses_on_stderr(capsys, small_table, q
     assert settings | expected == settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["1", "head"])
 def test_train_takes_heads_frozen_layers_and_class_weights(capsys, small_table, quick_checkpoint, tmp_path, layers):
     small_table.to_csv(tmp_path / "table.csv", index=False)
@@ -165,6 +166,7 @@ def test_no_disk_space_is_told_before_training(capsys, place, monkeypatch):
     assert snapshot(place) == before
 
 
+@pytest.mark.slow
 def test_no_disk_space_while_saving_leaves_the_old_model(capsys, place, trained, monkeypatch):
     """The run itself is made short: what is looked at is the end of it."""
     shutil.copytree(trained.folder, "model")

@@ -399,6 +399,12 @@ def test_a_bare_string_is_an_error_for_tf_idf_too():
         ({"batch_size": 0}, r"^batch_size must be at least 1, not 0$"),
         ({"memory": 7}, r"^memory must be a folder or None, not int$"),
         ({"checkpoint": "all-MiniLM"}, r"all-MiniLM-L6-v2"),
+        ({"checkpoint": 7}, r"^expected a known checkpoint's name or a path, got int$"),
+        (
+            {"pooling": lambda states, pooled: states},
+            r"^the pooling function must take one argument, the pair \(last_hidden_state, pooled_output\)$",
+        ),
+        ({"pooling": lambda x: ["a"]}, r"^the pooling function gave list: expected an array of numbers$"),
         (
             {"pooling": lambda x: x[0]},
             r"^the pooling function gave shape \(1, 2, 32\) for hidden states of shape \(1, 2, 32\): "

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
+from sklearn.utils.class_weight import compute_class_weight
 
 from intent_bert import IntentClassifier, IntentPredictor
 from intent_bert.config import TrainingConfig
@@ -43,6 +44,7 @@ def quickest(quick_checkpoint, **settings) -> IntentClassifier:
 
 
 def test_fit_predict_score_and_what_is_learnt(classifier, small_table):
+    assert classifier.interrupted_ is False
     assert classifier.classes_.tolist() == [10, 20, 30]
     assert classifier.classes_.dtype.kind == "i"
     answers = classifier.predict(small_table["text"])
@@ -121,6 +123,8 @@ def test_mistakes_are_told_before_training(quick_checkpoint, texts, monkeypatch)
         estimator.fit("play", ["a"])
     with pytest.raises(DataError, match=r"^expected as many labels as texts, got 90 texts and 1 labels$"):
         estimator.fit(texts, ["a"])
+    with pytest.raises(DataError, match=r"^expected a list with a label for each text, got int$"):
+        estimator.fit(texts, 5)
     with pytest.raises(DataError, match=r"^the given texts has one intent only, 'a': expected at least two$"):
         estimator.fit(texts, ["a"] * 90)
     with pytest.raises(DataError, match=r"^the given texts, row 1, column 'text': the text is empty"):
@@ -138,6 +142,8 @@ def test_a_bare_string_is_no_list_of_texts(classifier):
         with pytest.raises(DataError, match=r"^expected texts, found \['play'\] in row 0"):
             ask([["play"]])
     assert classifier.predict_proba([]).shape == (0, 3)
+    with pytest.raises(DataError, match=r"^expected as many labels as texts, got 1 texts and 2 labels$"):
+        classifier.score(["play my song"], ["music", "weather"])
 
 
 # --- scikit-learn's tools ----------------------------------------------------------------------------------------
@@ -171,6 +177,20 @@ def test_grid_search_and_a_pipeline(quick_checkpoint, texts, small_table):
     search.fit(texts, small_table["intent"])
     assert search.best_params_ == {"intentclassifier__learning_rate": 2e-3}
     assert search.cv_results_["mean_test_score"][1] > 0.5
+
+
+def test_numbers_of_numpy_and_weights_of_whole_number_labels_are_kept_with_the_model(quick_checkpoint, texts, tmp_path):
+    labels = [number % 3 for number in range(len(texts))]
+    classes = np.unique(labels)
+    weights = dict(zip(classes, compute_class_weight("balanced", classes=classes, y=labels), strict=True))
+    grid = {"epochs": np.array([1]), "learning_rate": np.array([1e-3]), "batch_size": np.arange(16, 17)}
+    search = GridSearchCV(quickest(quick_checkpoint, class_weight=weights), grid, cv=2).fit(texts, labels)
+    fitted = pickle.loads(pickle.dumps(search)).best_estimator_
+    loaded = IntentClassifier.load(fitted.save(tmp_path / "model"))
+    assert loaded.get_params()["class_weight"] == {str(label): pytest.approx(w) for label, w in weights.items()}
+    assert loaded.get_params()["epochs"] == 1
+    assert loaded.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(loaded.predict(texts), search.predict(texts))
 
 
 def test_cross_val_score(quick_checkpoint, texts, small_table):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from intent_bert.config import CompareConfig
 from intent_bert.data.splits import split_off
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, DiskError, IntentBertError, SettingsError
-from intent_bert.estimators import baselines, comparison_result, shared_encoder
+from intent_bert.estimators import baselines, classifier, comparison_result, shared_encoder
 from intent_bert.estimators.baselines import Method
 from intent_bert.estimators.comparison import compare
 from intent_bert.evaluation.significance import mcnemar
@@ -117,6 +118,7 @@ def test_vectors_that_the_process_knows_already_are_timed_all_the_same(config, f
     assert len(sentences) in map(len, computed)
 
 
+@pytest.mark.slow
 def test_the_methods_that_train_bert_take_part(config):
     result = compare(config(methods="last-1,frozen-rnn", epochs=1))
     assert list(result.table["method"]) == ["frozen-rnn", "last-1"]
@@ -176,6 +178,23 @@ compare(CompareConfig(train_file=sys.argv[2], test_file=sys.argv[3], methods=sys
 """
 
 
+class _CtrlC(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_method_that_was_interrupted_in_its_fit_is_no_outcome(config, tmp_path, monkeypatch):
+    asked = config(methods="majority,fine-tuning", epochs=2)
+    real = classifier.fit
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(classifier, "fit", lambda prepared, **_: real(prepared, callbacks=[_CtrlC()], verbose=0))
+        compare(asked)
+    kept = json.loads((tmp_path / "out" / "outcomes.json").read_text())["values"]
+    assert list(kept) == ["majority@all"]
+    assert list(compare(asked).table["method"]) == ["majority", "fine-tuning"]
+
+
 def test_a_comparison_that_was_killed_goes_on_to_the_same_predictions(config, files, ran, tmp_path):
     methods, folder = "majority,tfidf-svm", Path(config().output_dir)
     undisturbed = compare(config(methods=methods, output_dir=str(tmp_path / "undisturbed")))
@@ -227,6 +246,7 @@ def test_cross_validation_predicts_every_sentence_once(config, files):
     assert result.table["accuracy"].iloc[0] > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_predictions(config, tmp_path):
     settings = {"methods": "last-1", "epochs": 1, "sizes": "4"}
     first = compare(config(**settings))

@@ -1,10 +1,14 @@
 """Outcomes of a comparison: kept one by one, and a kill at any step loses none."""
 
+import tempfile
 from pathlib import Path
 
+import pytest
 from kills import killed_at_each_step
+from plain_user import as_a_plain_user, needs_root
 
 from intent_bert.config import CompareConfig
+from intent_bert.errors import DiskError
 from intent_bert.estimators.outcomes import Outcome, Outcomes
 
 
@@ -35,3 +39,15 @@ def test_a_kill_before_the_first_is_kept_leaves_a_folder_to_go_on_in(tmp_path):
         assert Outcomes(config, "s").get("a", "all") in (None, outcome("a"))
     assert kills > 1
     assert Outcomes(config, "s").get("a", "all") == outcome("a")
+
+
+@needs_root
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_method_runs():
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        with as_a_plain_user(), pytest.raises(DiskError) as caught:
+            Outcomes(CompareConfig(output_dir=name), "sentences")
+    assert str(caught.value) == (
+        f"can't write {name}/outcomes.json: Permission denied; nothing was changed: free some space, or choose another "
+        "place"
+    )

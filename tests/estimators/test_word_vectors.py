@@ -118,6 +118,7 @@ def test_trained_vectors_and_means_are_gensims_own(small_table):
     assert (words.vectors_.shape[1], words.vectors_.dtype, words.n_epochs_) == (20, np.float32, 7)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_vectors_in_any_process(small_table):
     first = WordVectorTransformer(epochs=5).fit(small_table.text)
     np.testing.assert_array_equal(clone(first).fit(small_table.text).vectors_, first.vectors_)
@@ -162,6 +163,7 @@ def test_nothing_is_logged_by_gensim_in_training(small_table, caplog):
 # --- scikit-learn's tools ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_a_linear_svm_learns(small_table):
     classifier = Pipeline([("words", WordVectorTransformer()), ("svm", LinearSVC())])
     scores = cross_val_score(classifier, small_table.text, small_table.intent, cv=3)

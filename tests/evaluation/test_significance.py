@@ -10,7 +10,7 @@ from intent_bert.evaluation.significance import bootstrap_interval, holm, mcnema
 def test_the_interval_is_scipys_bootstrap():
     right = np.arange(400) % 10 != 0  # 90 % of 400
     ours = bootstrap_interval(right)
-    theirs = bootstrap((right,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1))
+    theirs = bootstrap((right,), np.mean, n_resamples=4000, method="percentile", random_state=np.random.default_rng(1))
     np.testing.assert_allclose(ours, theirs.confidence_interval, atol=0.004)
     half = norm.ppf(0.975) * np.sqrt(0.9 * 0.1 / 400)
     np.testing.assert_allclose(ours, (0.9 - half, 0.9 + half), atol=0.005)

@@ -74,6 +74,20 @@ def test_an_export_is_compared_counted_to_the_model_and_described_beside_it(save
     assert load_artifact(saved).classes == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("format", "name"), [("onnx", "model.onnx"), ("onnx", "model.onnx.json"), ("savedmodel", "savedmodel")]
+)
+def test_a_link_in_place_of_an_export_is_replaced_and_not_followed(saved, questions, tmp_path, format, name):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "saved_model.pb").write_text("mine")
+    (saved / name).symlink_to(other if format == "savedmodel" else other / "saved_model.pb")
+    export_model(saved, format, check_file=questions, text_column="question")
+    assert contents(other) == {"saved_model.pb": b"mine"}
+    assert not (saved / name).is_symlink()
+    assert (saved / name).exists()
+
+
 def test_without_a_table_the_runs_mistakes_and_the_sample_are_compared(saved):
     sample = sentences_for(saved)
     assert len(sample) == 420

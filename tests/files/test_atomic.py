@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kills import killed_at_each_step
+from plain_user import as_a_plain_user, needs_root
 
 from intent_bert.errors import DiskError
 from intent_bert.files import atomic
@@ -148,6 +149,7 @@ def test_a_failed_replacement_keeps_the_old_one(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "name").iterdir()] == ["old"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("platform", "links"),
     [("linux", True), ("linux", False), ("darwin", True)],
@@ -235,15 +237,14 @@ def test_a_file_in_the_place_of_a_folder_stays(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"name": "mine"}
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become a plain user")
+@needs_root
 def test_a_plain_user_is_told_of_places_that_he_may_not_write_or_see() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         place = Path(name)
         place.chmod(0o755)
         (place / "hidden").mkdir(mode=0o700)
         (place / "theirs").mkdir()
-        os.seteuid(65534)
-        try:
+        with as_a_plain_user():
             for asked in (place / "new", place / "theirs" / "new", place / "hidden" / "deep" / "new"):
                 told = f"^can't write {asked}: Permission denied; nothing was changed: free some space"
                 with pytest.raises(DiskError, match=told):
@@ -252,8 +253,6 @@ def test_a_plain_user_is_told_of_places_that_he_may_not_write_or_see() -> None:
                     pytest.fail("the block began")
                 with pytest.raises(DiskError, match=told):
                     check_output_folder(asked)
-        finally:
-            os.seteuid(0)
 
 
 def test_checking_a_place_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Single files over a real connection: whole or not at all."""
 
 import hashlib
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,6 +14,7 @@ import pytest
 
 from intent_bert.errors import DownloadError
 from intent_bert.files import downloads
+from intent_bert.files.atomic import remove_leftovers
 from intent_bert.files.downloads import download_file
 
 CONTENT = b"forty-two bytes of nothing in particular.\n" * 1000
@@ -17,7 +22,10 @@ CONTENT = b"forty-two bytes of nothing in particular.\n" * 1000
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    """Answers /good, /drop (half the promised bytes), /flaky (503 once) and /missing (404); counts requests."""
+    """Answers /good, /drop (half the promised bytes), /stall (half of them, then nothing), /slow (piece by piece),
+    /flaky (503 once) and /missing (404); counts requests.
+    """
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,7 +36,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
-            self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path == "/drop" else CONTENT)
+            if self.path == "/slow":
+                for start in range(0, len(CONTENT), 4200):
+                    self.wfile.write(CONTENT[start : start + 4200])
+                    self.wfile.flush()
+                return
+            self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path in ("/drop", "/stall") else CONTENT)
+            if self.path == "/stall":
+                self.wfile.flush()
+                ended.wait(60)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -40,6 +56,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield httpd
+        ended.set()
         httpd.shutdown()
         thread.join()
 
@@ -88,6 +105,57 @@ def test_a_connection_that_breaks_leaves_nothing(server: ThreadingHTTPServer, tm
         download_file(f"{server.url}/drop", tmp_path / "file", advice="try again")
     assert "the connection broke before the end of the file" in str(caught.value)
     assert server.paths == ["/drop"] * (downloads.RETRIES + 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_stops_halfway_is_waited_for_and_leaves_nothing(
+    server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(downloads, "RETRIES", 1)
+    with pytest.raises(DownloadError) as caught:
+        download_file(f"{server.url}/stall", tmp_path / "file", advice="try again")
+    assert str(caught.value) == f"{server.url}/stall could not be downloaded (no answer within 1 s): try again."
+    assert server.paths == ["/stall"] * 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_comes_piece_by_piece_arrives_whole(server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    download_file(f"{server.url}/slow", tmp_path / "file", advice="try again")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from intent_bert.files.atomic import atomic_folder
+from intent_bert.files.downloads import download_file
+
+with atomic_folder(Path(sys.argv[2])) as work:
+    download_file(sys.argv[1], work / "file", advice="try again")
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_ends_while_it_downloads_leaves_nothing_that_is_taken_for_whole(
+    server: ThreadingHTTPServer, tmp_path: Path, how: signal.Signals
+) -> None:
+    place = tmp_path / "checkpoint"
+    process = subprocess.Popen(
+        [sys.executable, "-c", FETCH, f"{server.url}/stall", place],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (server.paths and list(tmp_path.iterdir())):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not place.exists()
+    if how == signal.SIGINT:
+        assert list(tmp_path.iterdir()) == []
+    remove_leftovers(place)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kills import killed_at_each_step
+from plain_user import NOBODY, as_a_plain_user, needs_root
 
 from intent_bert.errors import DiskError
 from intent_bert.files import lock
@@ -76,21 +77,17 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a plain user")
+@needs_root
 def test_a_folder_of_ours_under_a_parent_that_is_not_is_locked_itself() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name, "ours")
         folder.mkdir()
         Path(name).chmod(0o755)
-        os.chown(folder, 65534, 65534)
-        os.seteuid(65534)
-        try:
-            with one_writer(folder):
-                with pytest.raises(DiskError, match=f"^another process is writing to {folder}: "), one_writer(folder):
-                    pytest.fail("the block began")
-                assert list(folder.iterdir()) == []
-        finally:
-            os.seteuid(0)
+        os.chown(folder, NOBODY, NOBODY)
+        with as_a_plain_user(), one_writer(folder):
+            with pytest.raises(DiskError, match=f"^another process is writing to {folder}: "), one_writer(folder):
+                pytest.fail("the block began")
+            assert list(folder.iterdir()) == []
 
 
 def test_a_disk_without_locks_is_told_of_and_used(

@@ -1,6 +1,7 @@
 """Which engine answers, and the one on ONNX Runtime."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -229,3 +230,101 @@ def test_an_answer_needs_no_tensorflow_no_keras_and_nothing_else_that_is_heavy(f
     done = subprocess.run([sys.executable, "-c", ASK, folder, packages], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["onnx", "music", []]
     assert done.stderr == ""
+
+
+# --- other processes ---------------------------------------------------------------------------------------------
+
+ASK_ELSEWHERE = """
+import multiprocessing, os, sys
+from intent_bert import IntentPredictor
+from intent_bert.errors import SettingsError
+
+def ask(predictor):
+    try:
+        print(*[answer.intent for answer in predictor.predict(["play my song", "will it rain"] * 40)[:2]])
+        print(*[predictor.predict_one("book a table").intent for _ in range(3)], flush=True)
+    except SettingsError as error:
+        print(error, flush=True)
+
+def load_and_ask(folder, engine):
+    try:
+        predictor = IntentPredictor.load(folder, engine=engine, threads=2)
+    except SettingsError as error:
+        print(error, flush=True)
+    else:
+        ask(predictor)
+
+if __name__ == "__main__":
+    method, folder, engine, used, passed = sys.argv[1:]
+    context = multiprocessing.get_context(method)
+    predictor = IntentPredictor.load(folder, engine=engine, threads=2) if "used" == used or "passed" == passed else None
+    if used == "used":
+        ask(predictor)
+    if passed == "passed":
+        child = context.Process(target=ask, args=(predictor,))
+    else:
+        child = context.Process(target=load_and_ask, args=(folder, engine))
+    child.start()
+    child.join()
+"""
+ANSWER = ["music weather", "table table table"]
+REFUSED = [
+    "TensorFlow can't compute in a process that was forked from one that has used it: start processes with "
+    "multiprocessing.get_context('spawn'), or predict with the engine 'onnx'"
+]
+
+
+def printed_elsewhere(place: Path, *arguments: object) -> list[str]:
+    script = place / "ask_elsewhere.py"
+    script.write_text(ASK_ELSEWHERE)
+    words = [sys.executable, script, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        words, capture_output=True, text=True, check=True, timeout=240, env=environment
+    ).stdout.splitlines()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
+@pytest.mark.parametrize("used", ["used", "unused"])
+@pytest.mark.parametrize("passed", ["passed", "loaded there"])
+def test_onnx_runtime_answers_in_a_forked_process(folder, tmp_path, engine, used, passed):
+    printed = printed_elsewhere(tmp_path, "fork", folder, engine, used, passed)
+    assert printed == ANSWER * (2 if used == "used" else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("used", ["used", "unused"])
+@pytest.mark.parametrize("passed", ["passed", "loaded there"])
+def test_keras_answers_in_a_forked_process_or_refuses_where_it_would_wait_for_ever(folder, tmp_path, used, passed):
+    printed = printed_elsewhere(tmp_path, "fork", folder, "keras", used, passed)
+    expected = {("unused", "passed"): REFUSED, ("unused", "loaded there"): ANSWER}
+    assert printed == expected.get((used, passed), [*ANSWER, *REFUSED])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_every_engine_answers_in_a_spawned_process(folder, tmp_path, engine, method):
+    assert printed_elsewhere(tmp_path, method, folder, engine, "used", "passed") == ANSWER * 2
+
+
+FORK_AND_LEAVE = """
+import os, sys, threading
+from intent_bert import IntentPredictor
+
+predictor = IntentPredictor.load(sys.argv[1], engine="onnx", threads=2)
+for _ in range(3):
+    predictor.predict_one("play my song")
+child = os.fork()
+if not child:
+    del predictor
+    sys.exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), predictor.predict_one("play my song").intent)
+"""
+
+
+def test_a_forked_process_ends(folder):
+    """ONNX Runtime waits at its end, or when a session goes, for threads that a forked process does not have."""
+    words = [sys.executable, "-c", FORK_AND_LEAVE, folder]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "0 music\n"

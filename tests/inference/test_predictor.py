@@ -1,14 +1,20 @@
 """What a trained model answers, whatever it is asked."""
 
+import copy
+import json
 import logging
+import pickle
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from intent_bert.errors import DataError, SettingsError
+from intent_bert.errors import DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.inference import predictor as prediction
+from intent_bert.inference.engines import OnnxEngine
 from intent_bert.inference.predictor import Answer, IntentPredictor
+from intent_bert.model.folder import ModelFolder, write_config
 
 TEXTS = ["play my song", "will it rain tomorrow", "book a table for me please", "rain", "a", "play music at noon"]
 
@@ -88,6 +94,25 @@ def test_top_k_ranks_the_likeliest_first(predictor):
     for top_k in (0, -1):
         with pytest.raises(SettingsError, match=f"^top_k must be at least 1, not {top_k}$"):
             predictor.predict(["play"], top_k=top_k)
+    for top_k in (1.5, "2", True):
+        with pytest.raises(SettingsError, match=f"^top_k must be a whole number, not {top_k!r}$"):
+            predictor.predict(["play"], top_k=top_k)
+    assert predictor.predict(["play"], top_k=np.int64(2)) == predictor.predict(["play"], top_k=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"threads": "x"}, "threads must be a whole number, not 'x'"),
+        ({"threads": 0}, "threads must be at least 1, not 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"folder": None}, "expected the path of a model folder, got NoneType"),
+    ],
+)
+def test_an_argument_that_cannot_be_meant_is_told_when_the_model_is_loaded(trained, arguments, expected):
+    with pytest.raises(IntentBertError) as caught:
+        IntentPredictor.load(**{"folder": trained.folder, **arguments})
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u0000", " " * 5000])
@@ -129,3 +154,60 @@ def test_predict_one_takes_one_text(predictor):
     for texts, name in ((["play"], "list"), (None, "NoneType")):
         with pytest.raises(DataError, match=f"^predict_one takes one text, not {name}: use predict for several$"):
             predictor.predict_one(texts)
+
+
+@pytest.mark.parametrize("classes", [["music", "table"], ["music", "table", "weather", "more"]])
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_labels_that_are_not_as_many_as_the_outputs_are_damage(trained, tmp_path, engine, classes):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    (folder / "labels.json").write_text(json.dumps(classes))
+    write_config(folder, ModelFolder(folder).config, ["labels.json"])
+    with pytest.raises(ModelFolderError) as caught:
+        IntentPredictor.load(folder, engine=engine)
+    assert str(caught.value).startswith(f"{folder} is damaged: ")
+    if engine == "onnx":
+        assert str(caught.value) == (
+            f"{folder} is damaged: labels.json names {len(classes)} intents, and model.onnx knows 3; copy the whole "
+            "folder again"
+        )
+
+
+def test_what_is_no_text_and_no_list_of_texts_is_told(predictor):
+    for texts, name in ((None, "NoneType"), (5, "int"), (b"play", "bytes"), ({"play": 1}, "dict")):
+        with pytest.raises(DataError, match=f"^expected a text or a list of texts, got {name}$"):
+            predictor.predict(texts)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_it_pickles_as_its_folder(trained, tmp_path, engine, monkeypatch):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    predictor = IntentPredictor.load("model", engine=engine, threads=2)
+    content = pickle.dumps(predictor)
+    assert len(content) < 1000
+    monkeypatch.chdir("/")
+    for again in (pickle.loads(content), copy.deepcopy(predictor)):
+        assert again.engine == engine
+        assert again.predict(TEXTS) == predictor.predict(TEXTS)
+    shutil.rmtree(folder)
+    with pytest.raises(ModelFolderError, match=f"^no such model folder: {folder}$"):
+        pickle.loads(content)
+
+
+def test_a_pickle_is_the_model_that_was_pickled_or_none(trained, tmp_path):
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    content = pickle.dumps(IntentPredictor.load(folder, engine="onnx"))
+    config = ModelFolder(folder).config
+    write_config(folder, {**config, "settings": {**config["settings"], "seed": 99}}, [])
+    with pytest.raises(ModelFolderError) as caught:
+        pickle.loads(content)
+    assert str(caught.value) == f"{folder} has changed since the predictor was pickled: load it anew"
+
+
+def test_a_predictor_that_was_not_loaded_cannot_be_pickled(trained):
+    predictor = IntentPredictor(ModelFolder(trained.folder), OnnxEngine(trained.folder / "model.onnx"))
+    with pytest.raises(SettingsError) as caught:
+        pickle.dumps(predictor)
+    assert str(caught.value) == (
+        "only a predictor from IntentPredictor.load(folder) can be pickled: save the model and load it"
+    )

@@ -38,6 +38,7 @@ def run(command: list, **settings: str) -> subprocess.CompletedProcess:
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 @needs_ray
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_path, kind):
@@ -70,6 +71,7 @@ def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_p
     assert answers.confidence.tolist() == pytest.approx([answer.confidence for answer in expected], abs=1e-5)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_text_without_a_word_has_no_intent(trained, tmp_path):
     (tmp_path / "few.jsonl").write_text('{"text": "play a song"}\n{"text": " "}\n{"text": null}\n')

@@ -1,12 +1,15 @@
 """A model folder as files: read and checked, replaced whole or not at all, without Keras."""
 
 import json
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import tiny_vocab
+from plain_user import as_a_plain_user, needs_root
 
 from intent_bert.config import Architecture
 from intent_bert.errors import DiskError, ModelFolderError, SettingsError
@@ -208,7 +211,7 @@ def test_own_files_move_into_a_new_folder_without_being_written_to(saved, tmp_pa
     ("error", "kind"),
     [
         (OSError(28, "No space left on device"), DiskError),
-        (RuntimeError("No space left on device"), DiskError),
+        (RuntimeError("a fault of ours, not of the disk"), RuntimeError),
         (KeyboardInterrupt(), KeyboardInterrupt),
         (SettingsError("not so"), SettingsError),
     ],
@@ -333,3 +336,22 @@ def test_a_mounted_disk_or_the_root_is_refused_before_anything_slow(tmp_path, mo
     with pytest.raises(ModelFolderError, match=r"volume: a disk is mounted there; name a folder inside it"):
         check_output_folder(tmp_path / "volume")
     assert check_output_folder(tmp_path / "volume" / "model") == tmp_path / "volume" / "model"
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "labels.json"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(saved, name):
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        theirs = shutil.copytree(saved, Path(place) / "model")
+        (theirs / name).chmod(0o600)
+        with as_a_plain_user(), pytest.raises(ModelFolderError) as caught:
+            assert ModelFolder(theirs).tokenizer and ModelFolder(theirs).classes
+    assert str(caught.value) == f"can't read {theirs / name}: Permission denied"
+
+
+def test_json_that_is_nested_too_deep_is_no_model_folder(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert not folders.is_model_folder(tmp_path)
+    with pytest.raises(ModelFolderError, match=r"is no model folder of intent_bert: its config.json is not ours$"):
+        ModelFolder(tmp_path)

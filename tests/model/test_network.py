@@ -104,6 +104,8 @@ def test_the_weights_are_the_checkpoints(model, tiny_checkpoint):
         ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
         ({"head": "rnn", "pooling": "mean"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'mean'"),
         ({"train_layers": 5}, "train_layers must be 0 to 4 for this encoder, not 5"),
+        ({"classes": "ab"}, "classes must be the intents or their number, not 'ab'"),
+        ({"classes": None}, "classes must be the intents or their number, not None"),
         ({"classes": ["a"]}, "a classifier needs at least two intents, not 1"),
         ({"bert_ckpt_file": "all-MiniLM-L6-v3"}, "'all-MiniLM-L6-v3' is"),
     ],

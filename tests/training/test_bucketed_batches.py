@@ -61,6 +61,7 @@ def test_a_padded_matrix_gives_the_same_batches(quick_checkpoint, small_table):
     assert padded[0][0].shape[1] < data.train_x.shape[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_plain_fit_learns(quick_checkpoint, small_table, workers):
     keras.utils.set_random_seed(0)
@@ -91,6 +92,7 @@ print(model.fit(batches, epochs=10, shuffle=False, verbose=0).history["accuracy"
 """
 
 
+@pytest.mark.slow
 def test_on_jax():
     pytest.importorskip("jax")
     environment = {**os.environ, "KERAS_BACKEND": "jax"}

@@ -95,6 +95,7 @@ def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
         ([(0.5, 1.0), (0.8, 0.5), (0.8, 0.4), (0.7, 0.1)], 2),  # the highest accuracy, then the lowest loss
         ([(0.9, 0.5), (0.8, 0.1), (0.9, 0.5), (0.9, 0.6)], 0),  # the first of two alike
         ([(0.1, 2.0), (0.2, 2.0), (0.3, 2.0), (0.4, 2.0)], 3),
+        ([(0.0, float("nan"))] * 4, 3),  # no label of the validation table is known: the last
     ],
 )
 def test_the_best_epoch_by_validation_is_kept(sentences, monkeypatch, scores, best):

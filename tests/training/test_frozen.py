@@ -47,6 +47,7 @@ def test_both_parts_together_answer_as_the_whole(tiny_checkpoint, sentences, hea
     assert {id(weight) for weight in cut.top.trainable_weights} == {id(weight) for weight in model.trainable_weights}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "pooling", "layers", "precision"),
     [(*cut, "auto") for cut in CUTS] + [("dense", "cls", "head", "bfloat16"), ("dense", "mean", 1, "bfloat16")],
@@ -66,6 +67,7 @@ def test_every_cut_trains_and_is_validated_in_every_precision(
     assert history["val_loss"].iloc[0] == pytest.approx(expected, abs=2e-2 if precision != "float32" else 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("head", "layers"), [("dense", 2), ("linear", "head"), ("rnn", 1)])
 def test_training_the_upper_part_is_training_the_whole(tiny_checkpoint, sentences, head, layers):
     """With dropout in the layers that learn: Keras' own fit of the whole model gives the same weights."""

@@ -19,6 +19,7 @@ def table(small_table, tmp_path):
     return tmp_path / "train.csv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "changed"),
     [
@@ -47,6 +48,7 @@ def test_train_and_the_classifier_give_equal_weights_and_settings(
     assert saved["precision"] in ("float32", "bfloat16", "mixed_float16")
 
 
+@pytest.mark.slow
 def test_callbacks_reach_the_fit_on_each_road(table, small_table, quick_checkpoint, tmp_path):
     class Count(keras.callbacks.Callback):
         epochs = 0

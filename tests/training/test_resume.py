@@ -57,6 +57,7 @@ def weights_of(folder: str) -> list[np.ndarray]:
     return load_artifact(folder).model.get_weights()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_unbroken_one(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_run_that_does_not_go_on_never_mixes_its_state_with_the_former_one(
     assert UnfinishedRun(tmp_path, {}).load(model) == (Progress(), [])
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_the_former_state_or_the_new_one(model: keras.Model, tmp_path: Path) -> None:
     folder = tmp_path / UNFINISHED
     run = UnfinishedRun(folder, {})

@@ -100,6 +100,7 @@ def test_the_saved_model_answers_as_the_figures_say(trained):
     assert right / len(test) == pytest.approx(trained.evaluations["test"].accuracy)
 
 
+@pytest.mark.slow
 def test_the_tutorial_recipe_a_folder_of_tables_and_then_an_interrupted_run_in_its_place(
     files, quick_checkpoint, tmp_path, monkeypatch, caplog
 ):
@@ -311,6 +312,7 @@ def test_what_comes_while_a_run_is_at_work_neither_stops_it_nor_goes(files, quic
         train(replace(config, log_dir=str(output / "unfinished")), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC])
 def test_the_state_of_a_run_goes_only_when_its_model_is_safe_or_the_disk_is_full(
     files, quick_checkpoint, tmp_path, monkeypatch, number
@@ -411,6 +413,7 @@ def words_for(label: str) -> list[str]:
     return [f"{spelt} please", f"now {spelt}", f"play {spelt} for me"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "columns"),
     [
@@ -451,6 +454,7 @@ def test_nothing_is_special_to_seven_intents(labels, columns, quick_checkpoint, 
     assert confusion.to_numpy().sum() == len(rows)
 
 
+@pytest.mark.slow
 def test_the_sentiment_table_that_ships_goes_through(quick_checkpoint, tmp_path):
     result = train(
         config_of(data="sentiment", checkpoint=str(quick_checkpoint), output_dir=str(tmp_path / "model"), epochs=1),
@@ -481,6 +485,7 @@ for name, strategy in strategies.items():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"class_weight": "balanced"}, {"train_layers": "head", "head": "rnn"}])
 def test_two_mirrored_devices_learn_what_one_learns(quick_checkpoint, files, tmp_path, settings):
     """Batches of 7, which two devices can't share evenly, the last of them a single sentence."""
