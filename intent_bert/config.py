@@ -23,6 +23,7 @@ INTENTS_OF_A_SLOW_HEAD = 7  # so few are learnt at the encoder's pace; many need
 LEAST_EPOCHS = 3
 LEAST_STEPS, LEAST_STEPS_PER_INTENT = 100, 8  # a small table is seen more often, until there are as many
 LEAST_HEAD_STEPS = 1000
+LEAST_STEPS_OF_SEVERAL, MOST_EPOCHS_FOR_THEM = 1000, 6  # sigmoids learn more slowly than a softmax
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
 HEADS = ("dense", "linear", "rnn")
 CLASS_WEIGHTS = ("balanced",)
@@ -279,8 +280,9 @@ class TrainingConfig(Architecture, DataSettings):
     def resolved(self, encoder: BertConfig, sentences: int, intents: int) -> Self:
         """The settings with what was left open: max_seq_len, learning rate and epochs, and the head's multiplier.
 
-        Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns. Where
-        only the head learns the learning rate is the head's own.
+        Three epochs, or as many as make 8 steps for each intent and 100 in all; 1,000 where only the head learns. With
+        ``multi_label`` up to six, until there are 1,000 steps. Where only the head learns the learning rate is the
+        head's own.
 
         Raises:
             SettingsError: ``max_seq_len`` was asked for and is above the encoder's positions.
@@ -289,11 +291,14 @@ class TrainingConfig(Architecture, DataSettings):
         rate = HEAD_LEARNING_RATE if only_head else float(f"{LEARNING_RATE_TIMES_WIDTH / encoder.hidden_size:.3g}")
         least = LEAST_HEAD_STEPS if only_head else max(LEAST_STEPS, LEAST_STEPS_PER_INTENT * intents)
         steps = -(-sentences // self.batch_size)
+        epochs = max(LEAST_EPOCHS, -(-least // steps))
+        if self.multi_label:
+            epochs = max(epochs, min(-(-LEAST_STEPS_OF_SEVERAL // steps), MOST_EPOCHS_FOR_THEM))
         multiplier = self.head_learning_rate_multiplier or min(max(intents / INTENTS_OF_A_SLOW_HEAD, 1.0), 10.0)
         return replace(
             self,
             learning_rate=self.learning_rate or rate,
-            epochs=self.epochs or max(LEAST_EPOCHS, -(-least // steps)),
+            epochs=self.epochs or epochs,
             head_learning_rate_multiplier=1.0 if only_head else multiplier,
             max_seq_len=resolved_max_seq_len(self.max_seq_len, DEFAULT_MAX_SEQ_LEN, encoder.max_position_embeddings),
         )

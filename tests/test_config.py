@@ -80,6 +80,10 @@ def test_layers_that_learn_as_a_number():
         ({}, 6400, 28, (1e-4, 3, 4)),
         ({}, 640, 150, (1e-4, 60, 10)),  # twenty steps an epoch, eight for each intent
         ({"train_layers": 2}, 3200, 2, (1e-4, 3, 1)),
+        ({"multi_label": True}, 20_676, 7, (1e-4, 3, 1)),
+        ({"multi_label": True}, 6400, 7, (1e-4, 5, 1)),
+        ({"multi_label": True}, 3200, 7, (1e-4, 6, 1)),
+        ({"multi_label": True}, 64, 7, (1e-4, 50, 1)),
         ({"train_layers": "head"}, 3200, 150, (3e-3, 10, 1)),
         ({"epochs": 1, "learning_rate": 0.5, "head_learning_rate_multiplier": 3.0}, 64, 7, (0.5, 1, 3)),
     ],

@@ -35,6 +35,7 @@ NEW_SENTENCES = (
 OPENERS = ("first ", "first, ", "please ", "hi, ", "ok, ", "first of all ", "i need two things: ", "hey ", "could you ")
 CLOSERS = (" please", " too", " as well", ", thanks", " now", "?", "!", ".")
 OPENED = CLOSED = 0.15  # shares of the mixed sentences
+_ENDS = " .?!;,"
 
 Part = tuple[str, LabelSet]
 
@@ -119,17 +120,22 @@ def joined_text(texts: Sequence[str], rng: np.random.Generator) -> str:
     for following in texts[1:]:
         joint = _one_of((PLAIN_JOINTS, INNER_JOINTS, NEW_SENTENCES)[rng.choice(3, p=(0.35, 0.45, 0.2))], rng)
         begins = joint.rstrip()[-1:] in (".", "?", "!")
-        if joint.strip():  # a sentence's own end stays in front of a bare space only
-            text = text.rstrip(" .?!;,") if joint[0] not in " " or rng.random() < 0.8 else text.rstrip()
-        elif rng.random() < 0.5:
-            text = text.rstrip(" .?!;,")
-        if rng.random() < 0.3:
-            joint = joint[:2] + joint[2:].capitalize() if joint[:1] == "." else joint
-        text = text.rstrip() + joint + _cased(following, rng, begins)
+        text = _open_ended(text, joint, rng)
+        if rng.random() < 0.3 and joint[0] == ".":
+            joint = joint[:2] + joint[2:].capitalize()
+        text += joint + _cased(following, rng, begins)
     if rng.random() < CLOSED:
-        text = text.rstrip(" .?!;,") + _one_of(CLOSERS, rng)
+        text = text.rstrip(_ENDS) + _one_of(CLOSERS, rng)
     lowered = rng.random() < 0.15
     return (text.lower() if lowered else text).strip()
+
+
+def _open_ended(text: str, joint: str, rng: np.random.Generator) -> str:
+    """A sentence without its full stop, which now and then stays in front of a space."""
+    if joint.strip() and joint[0] != " ":
+        return text.rstrip(_ENDS)
+    stays = rng.random() >= (0.8 if joint.strip() else 0.5)
+    return text.rstrip() if stays else text.rstrip(_ENDS)
 
 
 def _cased(text: str, rng: np.random.Generator, begins: bool) -> str:

@@ -121,9 +121,10 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
             X: the texts.
             y: a label for each; or lists of labels, or an indicator matrix (array, sparse or DataFrame) of 0 and 1.
         """
-        _check_labels(y)
+        if not is_matrix(y):
+            _check_labels(y)
         settings = {name: getattr(self, name) for name in self._settings()}
-        several = has_label_lists(y) or is_matrix(y)
+        several = is_matrix(y) or has_label_lists(y)
         config = TrainingConfig.of(**{**settings, "multi_label": self.multi_label or several})
         facts = {"indicator_columns": columns_of(y)} if is_matrix(y) else {}
         labels = label_lists(y) if is_matrix(y) else list(y)
@@ -176,14 +177,15 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
 
         Of several intents a text it is the subset accuracy: the share of texts with exactly their labels.
         """
-        _check_labels(y)
-        check_is_fitted(self)
-        if self._artifact.decision.multi_label:
-            return float(np.average(right_rows(self.predict(X), y), weights=sample_weight))
-        found, labels = self.predict(X), list(y)
+        if not is_matrix(y):
+            _check_labels(y)
+        found, labels = self.predict(X), label_lists(y) if is_matrix(y) else list(y)
         if len(found) != len(labels):
             raise DataError(f"expected as many labels as texts, got {len(found)} texts and {len(labels)} labels")
-        right = [each is not None and each == label for each, label in zip(found, labels, strict=True)]
+        if self._artifact.decision.multi_label:
+            right = right_rows(found, y)
+        else:
+            right = [each is not None and each == label for each, label in zip(found, labels, strict=True)]
         return float(np.average(right, weights=sample_weight))
 
     def _predictions(self, X: Any) -> Predictions:
