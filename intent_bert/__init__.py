@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from intent_bert.estimators.comparison_result import Comparison
     from intent_bert.estimators.word_vectors import WordVectorTransformer
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
+    from intent_bert.export.calibrate import calibrate
     from intent_bert.export.exports import export_model
     from intent_bert.inference.predictor import IntentPredictor
     from intent_bert.model.decision import Answer
@@ -72,6 +73,7 @@ _HOMES = {
     "IntentPredictor": "inference.predictor",
     "TrainingConfig": "config",
     "adamw": "training.optimizer",
+    "calibrate": "export.calibrate",
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
@@ -107,6 +109,7 @@ __all__ = [
     "WordVectorTransformer",
     "__version__",
     "adamw",
+    "calibrate",
     "compare",
     "create_model",
     "evaluate_probabilities",

@@ -71,6 +71,7 @@ def test_exported_names_are_pinned():
         "WordVectorTransformer",
         "__version__",
         "adamw",
+        "calibrate",
         "compare",
         "create_model",
         "evaluate_probabilities",
