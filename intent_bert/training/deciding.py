@@ -30,7 +30,7 @@ def run_outputs(engine: KerasEngine, prepared: Prepared, verbose: int = 1) -> tu
         if name != "train":
             named[name] = engine.outputs(split.ids, f"evaluating {name}" if verbose else None)
     train = prepared.splits["train"]
-    rows = scope_rows(train, prepared.classes, prepared.config.seed)
+    rows = scope_rows(prepared)
     others = np.setdiff1d(np.arange(len(train.ids)), rows)
     progress = "evaluating train" if verbose else None
     kept = engine.outputs([train.ids[row] for row in rows], progress)
@@ -45,16 +45,17 @@ def run_outputs(engine: KerasEngine, prepared: Prepared, verbose: int = 1) -> tu
 def decide(engine: KerasEngine, prepared: Prepared) -> Decision:
     """The decision of a fitted model, where no other table is to be evaluated."""
     train = prepared.splits["train"]
-    kept = engine.outputs([train.ids[row] for row in scope_rows(train, prepared.classes, prepared.config.seed)])
+    kept = engine.outputs([train.ids[row] for row in scope_rows(prepared)])
     held_out = {name: engine.outputs(split.ids) for name, split in prepared.splits.items() if name != "train"}
     return taught_decision(prepared, held_out, kept)
 
 
-def scope_rows(train: Sentences, classes: Sequence[Label], seed: int) -> np.ndarray:
-    """The training sentences that ``Scope`` keeps; of label sets none."""
-    if any(isinstance(label, tuple) for label in train.labels[:1]):
+def scope_rows(prepared: Prepared) -> np.ndarray:
+    """The training sentences that ``Scope`` keeps; of a multi-label model none."""
+    if prepared.config.multi_label:
         return np.empty(0, "int64")
-    return kept_rows(train.numbers(classes), len(classes), seed)
+    numbers = prepared.splits["train"].numbers(prepared.classes)
+    return kept_rows(numbers, len(prepared.classes), prepared.config.seed)
 
 
 def logits_alone(logits: np.ndarray) -> Outputs:
@@ -66,7 +67,7 @@ def logits_alone(logits: np.ndarray) -> Outputs:
 def taught_decision(prepared: Prepared, outputs: dict[str, Outputs], kept: Outputs) -> Decision:
     """Temperature and scope from ``run_outputs``'s outputs."""
     train, classes = prepared.splits["train"], prepared.classes
-    rows = scope_rows(train, classes, prepared.config.seed)
+    rows = scope_rows(prepared)
     scope = Scope.of(kept, train.numbers(classes)[rows], len(classes))
     held_out = _usable(outputs.get("validation"), prepared.splits.get("validation"), classes)
     unknown = _usable(outputs.get("unknown"), prepared.splits.get("unknown"), None)
