@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from numbers import Real
 from typing import Any, Self, TypeVar, get_args
 
 from intent_bert.bert.config import BertConfig, resolved_max_seq_len
@@ -355,8 +356,9 @@ class CompareConfig(DataSettings):
 
 def check_known_acceptance(share: float) -> None:
     """Raise SettingsError unless this is a share between 0 and 1."""
-    if not 0 < share < 1:
-        raise SettingsError(f"known_acceptance must be above 0 and below 1, not {share}")
+    is_number = isinstance(share, Real) and not isinstance(share, bool)
+    if not (is_number and 0 < share < 1):
+        raise SettingsError(f"known_acceptance must be above 0 and below 1, not {share!r}")
 
 
 def check_class_weight(class_weight: str | Mapping[Any, float] | None) -> None:

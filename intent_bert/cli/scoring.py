@@ -70,6 +70,7 @@ def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.data.tables import read_table
+    from intent_bert.data.unknown import check_unknown_label
     from intent_bert.model.decision import Predictions
     from intent_bert.model.folder import ModelFolder
 
@@ -84,6 +85,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
     sets = separator if folder.decision.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, sets)
+    if options.unknown_label is not None and folder.decision.multi_label:
+        raise SettingsError(
+            f"--unknown-label is for one intent a sentence, but {folder.path} is a multi-label model: give sentences "
+            "that no intent fits an empty label"
+        )
+    check_unknown_label(options.unknown_label, table, folder.classes)
     if options.unknown_label is not None and (table[INTENT].map(str) == options.unknown_label).all():
         raise DataError(
             f"{options.file} has unknown sentences alone: put them into one table with sentences in scope, which they "

@@ -5,12 +5,14 @@ there and judge it.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
 from intent_bert.data.cells import shown
+from intent_bert.data.labels import Label
 from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, SettingsError
 
@@ -58,6 +60,20 @@ def take_unknown(
     _warn_of_known(texts, train)
     distinct = list(dict.fromkeys(texts))
     return kept, pd.DataFrame({TEXT: distinct, INTENT: [""] * len(distinct)}, dtype=object)
+
+
+def check_unknown_label(label: str | None, table: pd.DataFrame, classes: Sequence[Label]) -> None:
+    """Make sure that rows of a table have this label, and that it is none of a model's intents.
+
+    Raises:
+        SettingsError: it is one, or no row has it.
+    """
+    if label is None:
+        return
+    if label in map(str, classes):
+        raise SettingsError(f"{label!r} is an intent of the model: name the label of sentences that mean none of them")
+    if not (table[INTENT].map(str) == label).any():
+        raise SettingsError(f"no row of {table.attrs.get('source')} has the label {label!r}")
 
 
 def divided(table: pd.DataFrame | None, label: str | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:

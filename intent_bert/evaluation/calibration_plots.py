@@ -41,6 +41,8 @@ def scope_plot(scope: ScopeScores, title: str = "") -> "Figure":
     axes = figure.add_subplot()
     known = scope.scores[scope.known]
     low, high = np.quantile(scope.scores, 0.002), scope.scores.max()
+    if high - low < 1e-6:  # a single sentence
+        low, high = low - 1, high + 1
     bins = np.linspace(low, high, 50).tolist()
     for chosen, color, name in ((scope.known, KNOWN, "in scope"), (~scope.known, UNKNOWN, "unknown")):
         if chosen.any():

@@ -13,6 +13,7 @@ from intent_bert.model.decision import Decision
 from intent_bert.version import __version__
 
 INTENTS_LISTED_UP_TO = 40
+_TRUST, _ASK = "## Can it be trusted?", "## Ask it"
 
 
 def model_card(
@@ -107,7 +108,7 @@ def _trust(decision: Decision) -> str:
     """Whether probabilities are calibrated and sentences can be rejected; nothing of a multi-label model."""
     if decision.multi_label:
         return ""
-    lines = ["## Can it be trusted?\n"]
+    lines = [f"{_TRUST}\n"]
     if decision.calibration is None:
         lines.append("Probabilities are not calibrated: too few sentences were held out from training.")
     else:
@@ -131,3 +132,10 @@ def _trust(decision: Decision) -> str:
             f"accepts {low:.1%} to {high:.1%} of those in scope."
         )
     return "\n".join(lines) + "\n"
+
+
+def with_trust(card: str, decision: Decision) -> str:
+    """A card whose decision has changed since it was written; as it is where it is another's text."""
+    before, trust, rest = card.partition(_TRUST)
+    _, ask, after = rest.partition(_ASK)
+    return f"{before}{_trust(decision)}\n{ask}{after}" if trust and ask else card

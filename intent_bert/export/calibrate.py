@@ -15,11 +15,15 @@ import numpy as np
 
 from intent_bert.config import DEFAULT_KNOWN_ACCEPTANCE, INTENT, TEXT, check_known_acceptance
 from intent_bert.data.labels import label_ids
+from intent_bert.data.tables import Source, read_table
+from intent_bert.data.unknown import check_unknown_label
 from intent_bert.errors import DataError, SettingsError
+from intent_bert.evaluation.card import with_trust
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.folder import (
+    CARD_FILE,
     CONFIG_FILE,
     SCOPE_FILE,
     ModelFolder,
@@ -51,7 +55,7 @@ class CalibrationReport:
 
 def calibrate(
     folder: str | PathLike,
-    table: "pd.DataFrame",
+    table: Source,
     known_acceptance: float = DEFAULT_KNOWN_ACCEPTANCE,
     unknown_label: str | None = None,
     engine: str = "auto",
@@ -60,34 +64,32 @@ def calibrate(
 
     Args:
         folder: what ``train`` has written.
-        table: what ``read_table`` gives, of sentences that training has not seen.
+        table: what ``read_table`` takes, of sentences that training has not seen.
         known_acceptance: the share of sentences in scope that is to be accepted; with unknown sentences they choose.
         unknown_label: rows with this label are unknown sentences.
         engine: what computes.
 
     Raises:
-        SettingsError: a multi-label model, or no row has ``unknown_label``.
+        SettingsError: a multi-label model, or ``unknown_label`` is an intent or no row's label.
         DataError: too few rows, or a label that the model does not know.
         ModelFolderError, DiskError: the folder can't be read or written. What stood there before still stands there.
     """
     check_known_acceptance(known_acceptance)
-    opened = ModelFolder(folder)
-    before = opened.decision
-    if before.multi_label:
-        raise SettingsError(f"{folder} is a multi-label model: a threshold for each intent stands for its scope")
-    known, unknown = _parted(table, opened, unknown_label)
+    ModelFolder(folder)
+    table = read_table(table)
     with one_writer(folder):
+        opened = ModelFolder(folder)
+        before = opened.decision
+        if before.multi_label:
+            raise SettingsError(f"{folder} is a multi-label model: a threshold for each intent stands for its scope")
+        known, unknown = _parted(table, opened, unknown_label)
         check_output_folder(folder)
         if before.scope is None:
-            after, exports = _with_new_scope(opened, known, unknown, known_acceptance)
+            after, exports = _with_new_scope(opened, known, unknown, float(known_acceptance))
         else:
             predictor, exports = IntentPredictor.load(folder, engine=engine), []
-            after = _decided(predictor, before.scope, known, unknown, known_acceptance, opened)
+            after = _decided(predictor, before.scope, known, unknown, float(known_acceptance), opened)
         _write(opened, after, exports)
-    if exports:
-        from intent_bert.export.exports import rewrite_exports
-
-        rewrite_exports(folder, exports)
     return CalibrationReport(before, after, len(known), len(unknown))
 
 
@@ -95,9 +97,8 @@ def _parted(
     table: "pd.DataFrame", folder: ModelFolder, unknown_label: str | None
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Sentences in scope and unknown ones."""
-    is_unknown = table[INTENT].map(str) == str(unknown_label)
-    if unknown_label is not None and not is_unknown.any():
-        raise SettingsError(f"no row of {table.attrs.get('source')} has the label {unknown_label!r}")
+    check_unknown_label(unknown_label, table, folder.classes)
+    is_unknown = table[INTENT].map(str) == unknown_label
     known = table[~is_unknown]
     strange = known[label_ids(known[INTENT], folder.classes) < 0]
     if len(strange):
@@ -135,11 +136,13 @@ def _decided(
 ) -> Decision:
     source = Path(str(known.attrs.get("source"))).name
     held_out = _outputs(predictor, known, folder.classes)
-    decision = decided(scope, held_out, _outputs(predictor, unknown, folder.classes).outputs, known_acceptance, source)
+    unknown_outputs = _outputs(predictor, unknown, folder.classes).outputs
+    former = folder.decision.calibration
+    decision = decided(scope, held_out, unknown_outputs, known_acceptance, source, former)
     if decision.threshold is None:
         raise DataError(
             f"{known.attrs.get('source')} has too few sentences in scope, {len(held_out.labels)}, to set a threshold: "
-            "give more, or sentences that are unknown as well (--unknown-label)"
+            "give more"
         )
     return decision
 
@@ -168,14 +171,23 @@ def _with_new_scope(
 
 
 def _write(folder: ModelFolder, decision: Decision, exports: list[str]) -> None:
-    """Put the decision into the folder, without exports that can't follow it."""
+    """Put the decision into the folder and its card, and write exports that lack what it needs again."""
     left_out = [name for export in exports for name in (export, check_name(export))]
     with replacement(folder.path, checked=True) as work:
-        link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE, *left_out))
+        link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE, CARD_FILE, *left_out))
         assert decision.scope is not None
         np.savez(work / SCOPE_FILE, allow_pickle=False, **decision.scope.arrays())
+        names = [SCOPE_FILE]
+        if exports:
+            from intent_bert.export.exports import write_exports_again
+
+            names += write_exports_again(folder, work, exports)
+        card = folder.path / CARD_FILE
+        if card.is_file():
+            text = card.read_text(encoding="utf-8", errors="replace")
+            (work / CARD_FILE).write_text(with_trust(text, decision), encoding="utf-8")
         kept = {file: sha256 for file, sha256 in folder.config["sha256"].items() if file.split("/")[0] not in exports}
-        write_config(work, {**folder.config, "decision": decision.to_dict(), "sha256": kept}, [SCOPE_FILE])
+        write_config(work, {**folder.config, "decision": decision.to_dict(), "sha256": kept}, names)
 
 
 def described(decision: Decision) -> str:

@@ -178,11 +178,15 @@ def exports_without_layers(folder: ModelFolder) -> list[str]:
     return [name for name in _names() if earlier and folder.holds(name)]
 
 
-def rewrite_exports(folder: str | PathLike, names: Sequence[str]) -> None:
-    """Write these exports of a model folder again."""
+def write_exports_again(folder: ModelFolder, work: Path, names: Sequence[str]) -> list[str]:
+    """Write these exports of a model folder into ``work``; the names of their files."""
+    artifact, texts = load_artifact(folder), sentences_for(folder.path)
+    files: list[str] = []
     for name in names:
         format, quantize = _names()[name]
-        export_model(folder, format, quantize)
+        write_export(artifact, work, texts, "the run's mistakes, and the sample", format, quantize)
+        files += files_in(work / name)
+    return files
 
 
 def _names() -> dict[str, tuple[str, str | None]]:

@@ -55,11 +55,11 @@ def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = 
 
 
 def _as_object(text: str, prediction: Prediction, kept: Mapping[str, Any], several: bool) -> dict[str, Any]:
-    answer, score = prediction.answer, prediction.score
+    answer, score = prediction.answer, prediction.score  # not rounded, for it is compared with the threshold
     values: dict[str, Any] = {**kept, "text": text, "intent": answer.intent, "confidence": round(answer.confidence, 6)}
     if several:
         values["intents"] = [each.intent for each in prediction.intents]
-    values |= {"in_scope": prediction.in_scope, "in_scope_score": None if score is None else round(score, 4)}
+    values |= {"in_scope": prediction.in_scope, "in_scope_score": score}
     names = [{"name": each.intent, "confidence": round(each.confidence, 6)} for each in prediction.ranking]
     return {**values, "intent_ranking": names}
 

@@ -16,6 +16,7 @@ from intent_bert.model.scope import Scope, Threshold
 LEAST_ROWS = 30  # held-out sentences that a temperature is fitted on
 _PRIOR = 0.5  # the spread of a temperature's logarithm before any sentence is seen
 _HOTTEST = math.log(10)
+_DIFFERENCE = 1e-3  # of scores, more than engines differ by
 _HOLD = 100  # how strongly the usual weights of a score hold against unknown sentences
 
 
@@ -58,13 +59,13 @@ def conformal_threshold(scores: np.ndarray, known_acceptance: float, source: str
     Split conformal prediction (Vovk et al. 2005): of N exchangeable scores, the k-th smallest, k = floor((N + 1) *
     (1 - known_acceptance)). The share that it accepts in the long run has the Beta(N + 1 - k, k) distribution.
     """
-    rank = math.floor((len(scores) + 1) * (1 - known_acceptance) + 1e-9)
+    rank = min(math.floor((len(scores) + 1) * (1 - known_acceptance) + 1e-9), len(scores))
     if rank < 1:
         return None
     from scipy.stats import beta
 
     low, high = beta.ppf([0.025, 0.975], len(scores) + 1 - rank, rank)
-    value = float(np.partition(scores, rank - 1)[rank - 1])
+    value = just_below(float(np.partition(scores, rank - 1)[rank - 1]), scores)
     return Threshold(value, known_acceptance, (float(low), float(high)), len(scores), source)
 
 
@@ -97,4 +98,10 @@ def best_threshold(known: np.ndarray, unknown: np.ndarray) -> float:
     candidates = np.unique(np.concatenate([known, unknown]))
     accepted = 1 - np.searchsorted(np.sort(known), candidates) / len(known)
     rejected = np.searchsorted(np.sort(unknown), candidates) / len(unknown)
-    return float(candidates[(accepted + rejected).argmax()])
+    return just_below(float(candidates[(accepted + rejected).argmax()]), candidates)
+
+
+def just_below(score: float, scores: np.ndarray) -> float:
+    """Half-way from a score to the next lower one, so that engines agree on the sentence that has it."""
+    lower = scores[scores < score - _DIFFERENCE]
+    return score - _DIFFERENCE if not len(lower) else (score + float(lower.max())) / 2

@@ -19,7 +19,7 @@ from intent_bert.model.calibration import (
 )
 from intent_bert.model.decision import Decision
 from intent_bert.model.outputs import Outputs
-from intent_bert.model.scope import Scope
+from intent_bert.model.scope import WEIGHTS, Scope
 
 logger = logging.getLogger("intent_bert")
 
@@ -43,6 +43,7 @@ def decided(
     unknown: Outputs,
     known_acceptance: float,
     source: str,
+    former: Calibration | None = None,
 ) -> Decision:
     """A decision from sentences that the weights have not seen.
 
@@ -52,15 +53,16 @@ def decided(
         unknown: outputs for sentences out of scope, if there are any.
         known_acceptance: the share of those in scope that is to be accepted, where there are no unknown ones.
         source: what the sentences in scope are called.
+        former: what stays where they are too few to calibrate on.
     """
     outputs, labels = held_out
-    calibration = None
+    calibration = former
     if len(labels) >= LEAST_ROWS:
         calibration = Calibration(fit_temperature(outputs.logits, labels), len(labels), source)
     else:
         logger.warning(
-            "probabilities are not calibrated: %d held-out sentences are too few, %d are needed (a validation table, "
-            "or intent-bert calibrate)",
+            "%s: %d held-out sentences are too few, %d are needed (a validation table, or intent-bert calibrate)",
+            "probabilities are not calibrated" if former is None else "the temperature stays as it is",
             len(labels),
             LEAST_ROWS,
         )
@@ -71,16 +73,17 @@ def with_threshold(scope: Scope, known: Outputs, unknown: Outputs, known_accepta
     """The scope with its score standardised and a threshold, from sentences in scope and, if any, unknown ones."""
     predicted = known.logits.argmax(axis=1)
     parts = scope.parts(known, predicted) if len(predicted) else np.empty((0, 3), "float32")
-    scope = scope.standardised(parts)
+    scope = replace(scope, weights=WEIGHTS).standardised(parts)
     if len(unknown.logits) and len(parts):
         return taught_by_unknown(scope, parts, scope.parts(unknown, unknown.logits.argmax(axis=1)), source)
     threshold = conformal_threshold(scope.fused(parts), known_acceptance, source)
     if threshold is None:
         logger.warning(
             "no threshold for sentences out of scope: %d held-out sentences are too few to accept %g of those in "
-            "scope, %d are needed",
+            "scope, %d are needed%s",
             len(parts),
             known_acceptance,
             least_rows(known_acceptance),
+            "; without any, the unknown sentences choose nothing" if len(unknown.logits) else "",
         )
     return replace(scope, threshold=threshold)

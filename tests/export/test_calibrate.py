@@ -13,6 +13,7 @@ from intent_bert.cli import main
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.export.calibrate import calibrate
 from intent_bert.model.folder import SCOPE_FILE, WEIGHTS_FILE, ModelFolder, file_sha256
+from intent_bert.model.scope import WEIGHTS
 
 FORMAT_1 = Path(__file__).parents[1] / "references" / "model_folder_format_1"
 
@@ -91,6 +92,45 @@ def test_what_can_not_be_used_is_refused_and_nothing_changes(folder, table, seve
     with pytest.raises(SettingsError, match="is a multi-label model"):
         calibrate(several.folder, table)
     assert (folder / "config.json").read_bytes() == config
+
+
+def test_few_sentences_move_the_threshold_and_leave_the_temperature(folder, table, caplog):
+    temperature = calibrate(folder, table).after.calibration
+    report = calibrate(folder, table[:25], 0.8)
+    assert report.after.calibration == temperature and report.after.threshold != report.before.threshold
+    assert "the temperature stays as it is: 25 held-out sentences are too few, 30 are needed" in caplog.text
+
+
+def test_the_same_sentences_give_the_same_decision_whatever_was_before(folder, table):
+    values = [calibrate(folder, with_unknown(table), unknown_label="none").after for _ in range(2)]
+    assert values[0].to_dict() == values[1].to_dict()
+    plain = calibrate(folder, table).after
+    assert plain.scope.weights == WEIGHTS != values[0].scope.weights
+
+
+def test_rows_are_unknown_only_where_a_label_is_named(folder, table):
+    with pytest.raises(DataError, match="the model has no intent 'None'"):
+        calibrate(folder, read_table(pd.concat([table, pd.DataFrame({"text": ["x"], "intent": ["None"]})])))
+    with pytest.raises(SettingsError, match="'music' is an intent of the model"):
+        calibrate(folder, table, unknown_label="music")
+
+
+def test_the_card_tells_of_the_new_decision(folder, table):
+    assert "Probabilities are not calibrated" in (folder / "README.md").read_text()
+    calibrate(folder, table)
+    card = (folder / "README.md").read_text()
+    assert "Probabilities are not calibrated" not in card and f"from {len(table)} sentences" in card
+    assert card.count("## Can it be trusted?") == 1 and "## Ask it" in card and "## How it was made" in card
+    (folder / "README.md").write_text("mine")
+    calibrate(folder, table)
+    assert (folder / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("share", ["0.9", None, [0.9], True, float("nan")])
+def test_a_share_that_is_none_is_refused(folder, table, share):
+    with pytest.raises(SettingsError, match="known_acceptance must be above 0 and below 1"):
+        calibrate(folder, table, share)
+    assert calibrate(folder, (list(table.text), list(table.intent)), np.float32(0.9)).known == len(table)
 
 
 def test_the_command_says_what_it_has_changed(folder, table, tmp_path, capsys):

@@ -45,12 +45,20 @@ def test_new_sentences_in_scope_are_accepted_as_often_as_was_asked():
 def test_a_threshold_needs_so_many_sentences(acceptance, needed):
     assert least_rows(acceptance) == needed
     assert conformal_threshold(np.zeros(needed - 1), acceptance, "x") is None
-    assert conformal_threshold(np.arange(needed), acceptance, "x").value == 0
+    assert conformal_threshold(np.arange(needed), acceptance, "x").value == pytest.approx(-1e-3)
+    assert conformal_threshold(np.arange(200), 1e-12, "x").value == 198.5  # the highest score alone
 
 
 def test_the_best_threshold_parts_what_can_be_parted():
-    assert best_threshold(np.array([3.0, 4, 5]), np.array([0.0, 1, 2])) == 3
-    assert best_threshold(np.array([0.0, 4, 5]), np.array([1.0, 1, 2])) == 4
+    assert best_threshold(np.array([3.0, 4, 5]), np.array([0.0, 1, 2])) == 2.5
+    assert best_threshold(np.array([0.0, 4, 5]), np.array([1.0, 1, 2])) == 3
+
+
+def test_no_held_out_sentence_lies_on_the_threshold():
+    scores = np.random.default_rng(0).normal(size=500).astype("float32")
+    threshold = conformal_threshold(scores, 0.9, "x").value
+    assert np.abs(scores - threshold).min() > 1e-4
+    assert np.mean(scores >= threshold) == pytest.approx(0.9, abs=0.003)
 
 
 def test_unknown_sentences_choose_the_threshold_and_hardly_the_weights():

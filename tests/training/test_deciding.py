@@ -71,6 +71,9 @@ def test_predict_and_evaluate_tell_of_the_scope(run, tables, capsys):
     found = json.loads(capsys.readouterr().out)
     stored = json.loads((run.folder / "metrics.json").read_text())["test"]
     assert found["out_of_scope"]["auroc"] == pytest.approx(stored["out_of_scope"]["auroc"], abs=1e-3)
+    for label, told in (("nope", "no row of"), ("music", "'music' is an intent of the model")):
+        assert main(["evaluate", str(run.folder), str(tables / "test.csv"), "--unknown-label", label]) == 2
+        assert told in capsys.readouterr().err
     assert main(["evaluate", str(run.folder), str(tables / "test.csv")]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["unknown_labels"] == {"none": 10} and found["out_of_scope"]["unknown"] == 10
