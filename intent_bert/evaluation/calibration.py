@@ -7,7 +7,7 @@ log loss       mean of -log(probability of the label), in nats
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,45 +19,54 @@ SMALLEST_PROBABILITY = 1e-15  # where the label got none at all, the log loss st
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a reliability diagram shows of N rows.
+    """How far the probabilities of N rows can be trusted.
 
     Attributes:
-        confidence: of the prediction, float64 (N,).
-        uncalibrated: the same before calibration.
+        confidence: of the predictions, float64 (N,).
         right: bool (N,).
+        brier, log_loss: of each row, float64 (N,).
     """
 
     confidence: np.ndarray
-    uncalibrated: np.ndarray
     right: np.ndarray
+    brier: np.ndarray
+    log_loss: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, labels: np.ndarray) -> Self:
+        """Of probabilities (N, C) and the columns of their labels, int (N,)."""
+        given = probabilities[np.arange(len(labels)), labels].astype("float64")
+        return cls(
+            confidence=probabilities.max(axis=1, initial=0).astype("float64"),
+            right=probabilities.argmax(axis=1) == labels,
+            brier=(probabilities.astype("float64") ** 2).sum(axis=1) - 2 * given + 1,
+            log_loss=-np.log(np.maximum(given, SMALLEST_PROBABILITY)),
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """``ece``, ``ece_equal_mass``, ``brier`` and ``log_loss``; empty without rows."""
+        return self._metrics_of(slice(None)) if len(self.right) else {}
+
+    def intervals(self) -> dict[str, list[float]]:
+        """The same names with 95 % intervals, [low, high], from resampled rows."""
+        number = len(self.right)
+        rng, resamples = np.random.default_rng(0), min(RESAMPLES, max(MOST_DRAWN // max(number, 1), 20))
+        drawn = [self._metrics_of(rng.integers(0, number, number)) for _ in range(resamples if number else 0)]
+        return {name: np.quantile([each[name] for each in drawn], [0.025, 0.975]).tolist() for name in self.metrics()}
+
+    def _metrics_of(self, rows: Any) -> dict[str, float]:
+        confidence, right = self.confidence[rows], self.right[rows]
+        return {
+            "ece": expected_calibration_error(confidence, right),
+            "ece_equal_mass": _equal_mass_error(confidence, right),
+            "brier": float(self.brier[rows].mean()),
+            "log_loss": float(self.log_loss[rows].mean()),
+        }
 
 
-def calibration_metrics(probabilities: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, Any]:
-    """The metrics of the module's docstring, before and after calibration, with 95 % intervals.
-
-    Args:
-        probabilities: float (N, C), calibrated; N at least 1.
-        labels: int (N,), columns of ``probabilities``.
-        temperature: what their logits were divided by, 1 for none.
-
-    Returns:
-        ``ece``, ``ece_equal_mass``, ``brier``, ``log_loss``, each also with ``_uncalibrated`` behind it, and
-        ``intervals``: name -> [low, high].
-    """
-    rng, resamples = np.random.default_rng(0), min(RESAMPLES, max(MOST_DRAWN // len(labels), 20))
-    rows = [rng.integers(0, len(labels), len(labels)) for _ in range(resamples)]
-    metrics: dict[str, Any] = {}
-    intervals: dict[str, list[float]] = {}
-    for suffix, each in (("", probabilities), ("_uncalibrated", uncalibrated(probabilities, temperature))):
-        confidence, right = each.max(axis=1).astype("float64"), each.argmax(axis=1) == labels
-        per_row = {"brier": _brier(each, labels), "log_loss": _log_loss(each, labels)}
-        for name, error in (("ece", expected_calibration_error), ("ece_equal_mass", _equal_mass_error)):
-            metrics[name + suffix] = error(confidence, right)
-            intervals[name + suffix] = _interval([error(confidence[each], right[each]) for each in rows])
-        for name, losses in per_row.items():
-            metrics[name + suffix] = float(losses.mean())
-            intervals[name + suffix] = _interval([losses[each].mean() for each in rows])
-    return {**metrics, "intervals": intervals}
+def before_and_after(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The metrics after calibration under their names, those before with ``_uncalibrated`` behind it."""
+    return {**after, **{f"{name}_uncalibrated": value for name, value in before.items()}}
 
 
 def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -87,17 +96,3 @@ def _equal_mass_error(confidence: np.ndarray, right: np.ndarray) -> float:
 def _error(confidence: np.ndarray, right: np.ndarray, places: np.ndarray, bins: int) -> float:
     gaps = np.bincount(places, confidence, bins) - np.bincount(places, right, bins)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-def _brier(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    given = probabilities[np.arange(len(labels)), labels].astype("float64")
-    return (probabilities.astype("float64") ** 2).sum(axis=1) - 2 * given + 1
-
-
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    given = probabilities[np.arange(len(labels)), labels].astype("float64")
-    return -np.log(np.maximum(given, SMALLEST_PROBABILITY))
-
-
-def _interval(values: Any) -> list[float]:
-    return [float(value) for value in np.quantile(np.asarray(values), [0.025, 0.975])]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KNOWN, UNKNOWN, BEFORE = "#2166ac", "#d6604d", "#999999"  # told apart by those who see no red and green
 
 
-def reliability_plot(reliability: Reliability, title: str = "") -> "Figure":
+def reliability_plot(after: Reliability, before: Reliability, title: str = "") -> "Figure":
     """Draw accuracy by confidence, before and after calibration, and how many sentences have which confidence.
 
     On the diagonal a confidence of 80 % means that 80 of 100 predictions are right.
@@ -23,14 +23,14 @@ def reliability_plot(reliability: Reliability, title: str = "") -> "Figure":
     figure = _figure((6, 6.5))
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="as it should be")
-    changed = not np.allclose(reliability.confidence, reliability.uncalibrated)
+    changed = before is not after
     if changed:
-        _draw_bins(axes, reliability.uncalibrated, reliability.right, BEFORE, "before calibration", "s")
+        _draw_bins(axes, before.confidence, before.right, BEFORE, "before calibration", "s")
     name = "after calibration" if changed else "the model"
-    _draw_bins(axes, reliability.confidence, reliability.right, KNOWN, name, "o")
+    _draw_bins(axes, after.confidence, after.right, KNOWN, name, "o")
     axes.set(ylabel="share that is right", ylim=(0, 1.02), title=label_text(title, LONGEST_TITLE))
     axes.legend(loc="upper left", fontsize=9)
-    counts.hist(reliability.confidence, bins=BINS, range=(0, 1), color=KNOWN)
+    counts.hist(after.confidence, bins=BINS, range=(0, 1), color=KNOWN)
     counts.set(xlabel="confidence", ylabel="sentences", xlim=(0, 1), yscale="log")
     return figure
 

@@ -7,13 +7,14 @@ know counts as a mistake: it has a row of its own in the confusion matrix and in
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from intent_bert.data.labels import Label, label_ids
-from intent_bert.evaluation.calibration import SMALLEST_PROBABILITY, Reliability, calibration_metrics, uncalibrated
+from intent_bert.evaluation.calibration import Reliability, before_and_after, uncalibrated
 from intent_bert.evaluation.out_of_scope import ScopeScores
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ class Evaluation:
         labels: the rows of ``confusion``: the model's intents, then the unknown labels, as text.
         confusion: int64 (labels, labels), label down, prediction across.
         mistakes: text, label, prediction, confidence, runner_up; the surest mistakes first.
-        calibration: ``calibration_metrics`` over the rows whose label the model knows; empty without such rows.
-        out_of_scope: how well unknown sentences are told from those in scope; None without rows of both kinds.
-        reliability, scope: what the plots show.
+        reliability, uncalibrated: of the rows whose label the model knows, after calibration and before.
+        scope: how much each row is in scope.
     """
 
     rows: int
@@ -51,12 +51,21 @@ class Evaluation:
     labels: list[str] = field(repr=False)
     confusion: np.ndarray = field(repr=False)
     mistakes: "pd.DataFrame" = field(repr=False)
-    calibration: dict[str, Any] = field(repr=False)
-    out_of_scope: dict[str, Any] | None
     reliability: Reliability = field(repr=False)
+    uncalibrated: Reliability = field(repr=False)
     scope: ScopeScores = field(repr=False)
 
     METRICS: ClassVar = ("loss", "accuracy", "macro_f1")
+
+    @cached_property
+    def calibration(self) -> dict[str, float]:
+        """Calibration errors, Brier score and log loss, after calibration and before; empty without known labels."""
+        return before_and_after(self.uncalibrated.metrics(), self.reliability.metrics())
+
+    @cached_property
+    def out_of_scope(self) -> dict[str, Any] | None:
+        """How well unknown sentences are told from those in scope; None without rows of both kinds."""
+        return self.scope.metrics()
 
     @property
     def score(self) -> tuple[float, float]:
@@ -76,7 +85,9 @@ class Evaluation:
         """The metrics as they stand in ``metrics.json``."""
         metrics = {key: getattr(self, key) for key in ("rows", "accuracy", "macro_f1", "loss")}
         metrics |= {"loss": None if np.isnan(self.loss) else self.loss}  # JSON has no NaN
-        metrics |= self.calibration
+        if self.calibration:
+            intervals = before_and_after(self.uncalibrated.intervals(), self.reliability.intervals())
+            metrics |= self.calibration | {"intervals": intervals}
         metrics |= {} if self.out_of_scope is None else {"out_of_scope": self.out_of_scope}
         return metrics | {"per_intent": self.per_intent, "unknown_labels": self.unknown_labels}
 
@@ -152,11 +163,10 @@ def evaluate_probabilities(
     """
     numbers = probabilities.argmax(axis=1) if numbers is None else numbers
     scope = _scope_scores(labels, probabilities, classes, numbers, scores, threshold)
-    judged = np.array([str(label) != str(unknown_label) for label in labels], bool) | scope.known
-    if unknown_label is not None and not judged.all():
-        places = np.flatnonzero(judged).tolist()
+    if unknown_label is not None:
+        places = [place for place, label in enumerate(labels) if scope.known[place] or str(label) != str(unknown_label)]
         texts, labels = [texts[place] for place in places], [labels[place] for place in places]
-        probabilities, numbers = probabilities[judged], numbers[judged]
+        probabilities, numbers = probabilities[places], numbers[places]
     written, known = [str(label) for label in labels], {str(label) for label in classes}
     unknown = Counter(label for label in written if label not in known)
     names = [*map(str, classes), *unknown]
@@ -165,7 +175,8 @@ def evaluate_probabilities(
         names.append(NO_INTENT_NAME)
     predicted = np.where(numbers < 0, len(names) - 1, numbers)  # (rows,)
     rows = np.flatnonzero(expected < len(classes))  # whose label the model knows
-    given = probabilities[rows, expected[rows]].astype("float64")
+    judged = probabilities[rows]
+    after = Reliability.of(judged, expected[rows])
     by_label = precision_recall_fscore_support(expected, predicted, labels=range(len(names)), zero_division=0)
     present = np.union1d(expected, predicted)
     per_intent = {
@@ -176,15 +187,14 @@ def evaluate_probabilities(
         rows=len(expected),
         accuracy=float(np.mean(expected == predicted)) if len(expected) else 0.0,
         macro_f1=float(np.mean(by_label[2][present])) if len(expected) else 0.0,
-        loss=float(np.mean(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if len(rows) else float("nan"),
+        loss=float(after.log_loss.mean()) if len(rows) else float("nan"),
         per_intent=per_intent,
         unknown_labels=dict(unknown),
         labels=names,
         confusion=confusion_matrix(expected, predicted, labels=range(len(names))),
         mistakes=_mistakes(texts, expected, predicted, probabilities, names),
-        calibration=calibration_metrics(probabilities[rows], expected[rows], temperature) if len(rows) else {},
-        out_of_scope=scope.metrics(),
-        reliability=_reliability(probabilities[rows], expected[rows], temperature),
+        reliability=after,
+        uncalibrated=after if temperature == 1 else Reliability.of(uncalibrated(judged, temperature), expected[rows]),
         scope=scope,
     )
 
@@ -201,12 +211,6 @@ def _scope_scores(
     confidence = np.where(numbers < 0, 0.0, probabilities.max(axis=1, initial=0))
     scores = np.full(len(expected), np.nan, "float32") if scores is None else scores
     return ScopeScores(scores, confidence, expected >= 0, expected == numbers, threshold)
-
-
-def _reliability(probabilities: np.ndarray, expected: np.ndarray, temperature: float) -> Reliability:
-    before = uncalibrated(probabilities, temperature).max(axis=1, initial=0)
-    right = probabilities.argmax(axis=1) == expected
-    return Reliability(probabilities.max(axis=1, initial=0).astype("float64"), before, right)
 
 
 def _mistakes(

@@ -65,7 +65,9 @@ def write_reports(folder: Path, evaluation: AnyEvaluation, name: str, *, guard_f
 def _write_trust_plots(folder: Path, evaluation: Evaluation, name: str) -> None:
     if evaluation.calibration:
         title = f"{name}: calibration error {evaluation.calibration['ece']:.2%}"
-        save_plot(reliability_plot(evaluation.reliability, title), folder / RELIABILITY_PICTURE)
+        save_plot(
+            reliability_plot(evaluation.reliability, evaluation.uncalibrated, title), folder / RELIABILITY_PICTURE
+        )
     if not np.isnan(evaluation.scope.scores).any():
         found = evaluation.out_of_scope
         told = "" if found is None else f", AUROC {found['auroc']:.4f}"

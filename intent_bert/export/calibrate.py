@@ -15,6 +15,7 @@ import numpy as np
 
 from intent_bert.config import DEFAULT_KNOWN_ACCEPTANCE, INTENT, TEXT, check_known_acceptance
 from intent_bert.data.labels import label_ids
+from intent_bert.data.splits import split_off
 from intent_bert.data.tables import Source, read_table
 from intent_bert.data.unknown import check_unknown_label
 from intent_bert.errors import DataError, SettingsError
@@ -152,13 +153,7 @@ def _with_new_scope(
 ) -> tuple[Decision, list[str]]:
     """The decision of a folder that has no scope, and the exports that must be written again."""
     predictor = IntentPredictor.load(folder.path, engine="keras")
-    numbers = label_ids(known[INTENT], folder.classes)
-    order = np.random.default_rng(0).permutation(len(known))
-    rank = np.empty(len(known), int)  # of each row among those of its intent, in a random order
-    for number in np.unique(numbers):
-        rows = order[numbers[order] == number]
-        rank[rows] = np.arange(len(rows))
-    examples, others = known[rank % 2 == 0], known[rank % 2 == 1]
+    examples, others = split_off(known, 0.5, seed=0)
     kept = examples.iloc[kept_rows(label_ids(examples[INTENT], folder.classes), len(folder.classes))]
     outputs, labels = _outputs(predictor, kept, folder.classes)
     scope = Scope.of(outputs, labels, len(folder.classes))

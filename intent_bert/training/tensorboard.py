@@ -97,9 +97,8 @@ class TensorBoardLogs(keras.callbacks.Callback):
 
     def _write_calibration(self, evaluation: Evaluation, title: str) -> None:
         for metric, value in evaluation.calibration.items():
-            if metric != "intervals":
-                tf.summary.scalar(metric, value)
-        plot = reliability_plot(evaluation.reliability, title)
+            tf.summary.scalar(metric, value)
+        plot = reliability_plot(evaluation.reliability, evaluation.uncalibrated, title)
         tf.summary.image("reliability", tf.io.decode_png(png_bytes(plot), channels=4)[None])
 
     def _write_settings(self) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from intent_bert.evaluation.calibration import calibration_metrics, expected_calibration_error, uncalibrated
+from intent_bert.evaluation.calibration import Reliability, before_and_after, expected_calibration_error, uncalibrated
 from intent_bert.model.decision import softmax
 
 
@@ -17,11 +17,14 @@ def case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_the_losses_are_scikit_learns(case):
     logits, probabilities, labels = case
-    found = calibration_metrics(probabilities, labels, 2.0)
+    after, before = Reliability.of(probabilities, labels), Reliability.of(uncalibrated(probabilities, 2.0), labels)
+    found = before_and_after(before.metrics(), after.metrics())
+    intervals = before_and_after(before.intervals(), after.intervals())
+    assert set(intervals) == set(found)
     assert found["log_loss"] == pytest.approx(log_loss(labels, probabilities), abs=1e-5)
     assert found["brier"] == pytest.approx(brier_score_loss(labels, probabilities, scale_by_half=False), abs=1e-5)
     assert found["log_loss_uncalibrated"] == pytest.approx(log_loss(labels, softmax(logits)), abs=1e-4)
-    for name, (low, high) in found["intervals"].items():
+    for name, (low, high) in intervals.items():
         assert low <= high and (low <= found[name] <= high or name.startswith("ece")), name
 
 
@@ -44,6 +47,6 @@ def test_bins_of_equal_mass_hold_as_many_each():
     confidence = np.linspace(0.5, 0.99, 30)
     right = np.random.default_rng(0).random(30) < confidence
     probabilities = np.column_stack([confidence, 1 - confidence])
-    found = calibration_metrics(probabilities, np.where(right, 0, 1), 1.0)
+    found = Reliability.of(probabilities, np.where(right, 0, 1)).metrics()
     pairs = [abs(confidence[row : row + 2].sum() - right[row : row + 2].sum()) for row in range(0, 30, 2)]
     assert found["ece_equal_mass"] == pytest.approx(sum(pairs) / 30)

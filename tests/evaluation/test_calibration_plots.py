@@ -1,5 +1,7 @@
 """The plots of trust are drawn from what they are given, with one kind of sentences and with two."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,8 +25,9 @@ def names_in(figure) -> list[str]:
 def test_reliability_before_and_after(changed):
     rng = np.random.default_rng(0)
     confidence = rng.random(200)
-    before = confidence**0.5 if changed else confidence
-    figure = reliability_plot(Reliability(confidence, before, rng.random(200) < confidence), "costs $5 or $6")
+    after = Reliability(confidence, rng.random(200) < confidence, confidence, confidence)
+    before = replace(after, confidence=confidence**0.5) if changed else after
+    figure = reliability_plot(after, before, "costs $5 or $6")
     assert ("before calibration" in names_in(figure)) == changed
     points = figure.axes[0].collections[-1].get_offsets()
     assert np.abs(points[:, 0] - points[:, 1]).mean() < 0.15  # near the diagonal, as these are calibrated
