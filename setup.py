@@ -28,13 +28,26 @@ REQUIRED = [  # scripts/oldest_supported runs the tests with the lower bounds
     "platformdirs>=4.0",
     "gdown>=5.2",
     "pyarrow>=15.0",
+    "jinja2>=3.1",
+    "pyyaml>=6.0",
 ]
 WORD2VEC = ["gensim>=4.3.3"]  # 4.3.3 goes with numpy 1, 4.4 with 1 and 2
 RAY = ["ray[data]>=2.44"]
+SERVE = ["starlette>=0.41", "uvicorn>=0.30", "prometheus-client>=0.20"]
+OPENVINO = ["openvino>=2025.0"]
+ONNX_STRINGS = ["onnxruntime-extensions>=0.13"]
+SIGN = ["cryptography>=43"]
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.30", "mkdocs-jupyter>=0.25"]
 TEST = [
     *WORD2VEC,
     *DOCS,
+    *SERVE,
+    *OPENVINO,
+    *ONNX_STRINGS,
+    *SIGN,
+    "httpx>=0.27",  # starlette's test client
+    "cleanlab>=2.7",  # the judge of doctor's label errors
+    "types-PyYAML",
     "ray[data]>=2.44; python_version < '3.14'",
     "pytest>=8.0",
     "pytest-xdist>=3.6",
@@ -59,6 +72,15 @@ setup(
     packages=find_packages(include=["intent_bert", "intent_bert.*"]),
     package_data={"intent_bert": ["data/shipped/*/*", "py.typed"]},
     install_requires=REQUIRED,
-    extras_require={"word2vec": WORD2VEC, "ray": RAY, "docs": DOCS, "test": TEST},
+    extras_require={
+        "word2vec": WORD2VEC,
+        "ray": RAY,
+        "serve": SERVE,
+        "openvino": OPENVINO,
+        "onnx-strings": ONNX_STRINGS,
+        "sign": SIGN,
+        "docs": DOCS,
+        "test": TEST,
+    },
     entry_points={"console_scripts": ["intent-bert = intent_bert.cli:main"]},
 )

@@ -30,6 +30,8 @@ WINGS = [  # each may use only those above it
     "export",
     "training",
     "estimators",
+    "workbench",
+    "serving",
     "cli",
     "intent_bert",  # the package's own __init__
 ]

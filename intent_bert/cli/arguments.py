@@ -52,9 +52,9 @@ class _Layout(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def add_command(
-    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], None]
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], int | None]
 ) -> argparse.ArgumentParser:
-    """A command under ``intent-bert``; ``run`` takes its parsed options."""
+    """A command under ``intent-bert``; ``run`` takes its parsed options and may give an exit code."""
     command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help, formatter_class=_Layout)
     command.set_defaults(run=run)
     return command

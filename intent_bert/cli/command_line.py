@@ -31,11 +31,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int | None:
     empty = next((name for name, value in vars(options).items() if value == "" and name != "columns"), None)
     if empty is not None:  # an unset variable of a script: it must not pass as an option that was not given
         raise SettingsError(f"{empty.replace('_', '-')} is empty: expected a value")
-    options.run(options)
+    code: int | None = options.run(options)
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:

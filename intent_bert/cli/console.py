@@ -1,6 +1,7 @@
 """How a command speaks to its caller: messages on stderr, one sentence for a mistake, exit codes, a quiet TensorFlow.
 
-Exit 0: done; 2: a mistake of the user's, told in one sentence; 1: a fault of ours, with its traceback.
+Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a command looks for (``diff``, ``check``, ``drift``,
+``doctor --fail-on``) was found; 1: a fault of ours, with its traceback.
 """
 
 import errno
@@ -15,11 +16,16 @@ from intent_bert.files.atomic import is_full
 
 logger = logging.getLogger("intent_bert")
 
+FOUND = 3
+
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def run_as_command(run: Callable[[], None]) -> int:
-    """Run a function as a command: messages on stderr, a user's mistake in one sentence, the exit code returned."""
+def run_as_command(run: Callable[[], int | None]) -> int:
+    """Run a function as a command: messages on stderr, a user's mistake in one sentence, the exit code returned.
+
+    The function may give an exit code of its own; None is 0.
+    """
     _open_closed_streams()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
@@ -27,7 +33,7 @@ def run_as_command(run: Callable[[], None]) -> int:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        run()
+        code = run() or 0
         sys.stdout.flush()
     except IntentBertError as error:
         print(f"intent-bert: {error}", file=sys.stderr)
@@ -37,6 +43,7 @@ def run_as_command(run: Callable[[], None]) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
         _give_up_stdout()
+        return 0
     except OSError as error:
         if error.errno in _NOT_ALLOWED and error.filename:
             print(f"intent-bert: can't read or write {error.filename}: {reason(error)}", file=sys.stderr)
@@ -49,7 +56,7 @@ def run_as_command(run: Callable[[], None]) -> int:
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
-    return 0
+    return code
 
 
 def _open_closed_streams() -> None:
