@@ -22,7 +22,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="another seed gives another split")
     add_columns(command)
     command.add_argument("--multi-label", action="store_true", help="a row may have several labels, or none")
-    add_separator(command, LABEL_SEPARATOR, "with --multi-label, what joins the labels of a row")
+    add_separator(command, f"with --multi-label, what joins the labels of a row (default: {LABEL_SEPARATOR})")
 
     command = add_command(commands, "datasets", "list the known data sets, or count the intents of one", run_datasets)
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
@@ -54,7 +54,9 @@ def run_split(options: argparse.Namespace) -> None:
     except ValueError:
         raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
     folder = new_folder(options.output_dir)
-    separator = options.label_separator if options.multi_label else None
+    if options.label_separator and not options.multi_label:
+        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
+    separator = (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, separator)
     check_tables(table, label_separator=separator)
     parts = split_table(table, shares, options.seed, separator)

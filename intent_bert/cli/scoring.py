@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     add_columns(command)
-    add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
+    add_separator(command, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write plots and the mistakes here")
     add_unknown_label(command)
