@@ -224,7 +224,7 @@ def _print_predictions(
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     if options.reject:
-        predictor.decision.check_threshold()
+        predictor.check_threshold()
     for batch in batches:
         for text, prediction in zip(batch, predictor.described(batch, top_k, options.reject), strict=True):
             if options.json:
