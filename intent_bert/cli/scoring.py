@@ -112,9 +112,11 @@ def run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_predictions(
         predictor.decision, texts, labels, predictions, predictor.classes, separator, options.unknown_label
     )
-    print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    if output is not None:
-        _write_reports(output, result, options)
+    try:
+        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False), flush=True)
+    finally:  # the reader of stdout may have gone, as in `| head`
+        if output is not None:
+            _write_reports(output, result, options)
 
 
 def _write_reports(output: Path, result: Any, options: argparse.Namespace) -> None:

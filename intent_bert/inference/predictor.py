@@ -197,12 +197,16 @@ class IntentPredictor:
 
         ``decision.chosen`` says of them which intents each text has, bool (N, C).
         """
-        ids = self._encode(texts)
-        return self.decision.predictions(self._engine.outputs(ids), is_wordless(ids))
+        return self.decision.predictions(*self.computed(texts))
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
-        return self._engine.outputs(self._encode(texts))
+        return self.computed(texts)[0]
+
+    def computed(self, texts: Sequence[str]) -> tuple[Outputs, np.ndarray]:
+        """The outputs, and which texts have no word in them, bool (N,): all that a decision takes."""
+        ids = self._encode(texts)
+        return self._engine.outputs(ids), is_wordless(ids)
 
     def predict_one(self, text: str) -> Answer:
         """The intent of one text."""
