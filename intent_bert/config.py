@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Self, TypeVar, get_args
 
 from intent_bert.bert.config import BertConfig, resolved_max_seq_len
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.errors import SettingsError
 
 TEXT, INTENT = "text", "intent"  # the columns of a table

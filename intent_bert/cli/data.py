@@ -107,14 +107,15 @@ def _count_intents(options: argparse.Namespace) -> None:
 
 def run_download(options: argparse.Namespace) -> None:
     from intent_bert.bert import pretrained
+    from intent_bert.bert.known_checkpoints import CHECKPOINTS
     from intent_bert.data import datasets
 
-    if options.name in pretrained.CHECKPOINTS:
+    if options.name in CHECKPOINTS:
         print(pretrained.fetch(options.name))
     elif options.name in datasets.NAMED:
         print(datasets.download(options.name, force=options.force))
     else:
-        known = [*datasets.NAMED, *pretrained.CHECKPOINTS]
+        known = [*datasets.NAMED, *CHECKPOINTS]
         raise SettingsError(
             f"nothing to download is called {options.name!r}: did you mean {nearest(options.name, known)}? "
             "(intent-bert datasets and intent-bert checkpoints list the names)"
@@ -122,7 +123,7 @@ def run_download(options: argparse.Namespace) -> None:
 
 
 def run_checkpoints(_: argparse.Namespace) -> None:
-    from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT
+    from intent_bert.bert.known_checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
     from intent_bert.files.cache import checkpoint_folder
 
     print(f"{'NAME':<34}{'ABOUT MB':>9}  {'LICENCE':<12}{'TEXT':<9}STATE")

@@ -85,7 +85,7 @@ def test_a_folder_of_an_earlier_version_gets_what_it_lacks(tmp_path, table, caps
     texts = list(known.text)
     before = IntentPredictor.load(old).predict_proba(texts)
     assert main(["predict", str(old), "--reject", "play music"]) == 2
-    assert "intent-bert calibrate MODEL_DIR TABLE" in capsys.readouterr().err
+    assert f"intent-bert calibrate {old} TABLE" in capsys.readouterr().err
     report = calibrate(old, known, 0.9)
     assert report.before.scope is None and (old / SCOPE_FILE).exists()
     assert ModelFolder(old).holds("model.onnx")
