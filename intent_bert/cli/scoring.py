@@ -201,7 +201,8 @@ def _predict_file(options: argparse.Namespace) -> None:
         _print_predictions(predictor, _batches(texts, 1024), options)
     if rows.skipped:
         named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
-        logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)
+        number_of = "1 broken row" if len(rows.skipped) == 1 else f"{len(rows.skipped)} broken rows"
+        logger.warning("left out %s of %s (%s)", number_of, rows.path, named)
     if options.output:
         logger.info("%s predictions in %s", f"{number:,}", options.output)
 

@@ -420,7 +420,7 @@ def test_the_command_predicts_as_the_predictor_does(trained, tmp_path, capsys):
     assert cli.main([*command, "--on-error", "skip"]) == 0
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 9
-    assert f"1 broken rows of {source} were left out (11)" in captured.err
+    assert f"left out 1 broken row of {source} (11)" in captured.err
     assert cli.main(["predict", str(trained.folder), "a", "--output", "x.csv"]) == 2
 
 

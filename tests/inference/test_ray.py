@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
+import predict_with_ray
 import pyarrow as pa
 import pytest
 
@@ -82,10 +83,7 @@ def test_several_intents_a_text_or_none(several, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
-def test_a_worker_names_all_intents_of_a_text(several, monkeypatch, kind):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import predict_with_ray
-
+def test_a_worker_names_all_intents_of_a_text(several, kind):
     worker = predict_with_ray.Scorer(str(several.folder), kind, "text", "auto", 1)
     found = worker(pa.table({"id": [1, 2], "text": ["play music and will it rain", None]})).to_pydict()
     assert list(found) == ["id", "text", "intents", "intent", "confidence"]
@@ -105,17 +103,15 @@ def test_a_worker_names_all_intents_of_a_text(several, monkeypatch, kind):
         (("model", "notes.txt", "out"), "can't tell how to read notes.txt: expected .csv or .jsonl or .parquet"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(trained, tmp_path, places, message):
+def test_a_mistake_is_told_in_one_sentence(trained, tmp_path, monkeypatch, capsys, places, message):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "part.csv").touch()
     (tmp_path / "in.csv").write_text("text\nplay a song\n")
     (tmp_path / "taken.csv").write_text("text,intent\nplay a song,music\n")
     (tmp_path / "notes.txt").write_text("play a song\n")
     (tmp_path / "model").symlink_to(trained.folder)
-    code = "import os, sys, predict_with_ray; os.chdir(sys.argv[1]); sys.exit(predict_with_ray.main(sys.argv[2:]))"
-    done = run([sys.executable, "-c", code, tmp_path, *places])
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("intent-bert: ")
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert predict_with_ray.main(list(places)) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("intent-bert: ") and message in sentence
     assert not (tmp_path / "out").exists()
