@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Self, TypeVar, get_args
 
 from intent_bert.bert.config import BertConfig, resolved_max_seq_len
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.errors import SettingsError
 
 TEXT, INTENT = "text", "intent"  # the columns of a table
@@ -324,6 +324,11 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
         if self.label_separator != LABEL_SEPARATOR and not self.multi_label:
             raise SettingsError("label_separator joins several labels of a sentence: give multi_label as well")
+        if self.multi_label and self.known_acceptance != DEFAULT_KNOWN_ACCEPTANCE:
+            raise SettingsError(
+                "known_acceptance is for one intent a sentence: leave it out with multi_label, where each intent has a "
+                "threshold of its own"
+            )
         if self.multi_label and self.class_weight is not None:
             raise SettingsError("class_weight is for one intent a sentence: leave it out with multi_label")
         if self.multi_label and (self.unknown_file or self.unknown_label):

@@ -71,8 +71,8 @@ def create_model(
         A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
 
     Raises:
-        SettingsError: an unknown checkpoint, pooling or head, ``max_seq_len`` over the checkpoint's positions, or
-            more ``train_layers`` than it has.
+        SettingsError: an unknown checkpoint, pooling or head, ``max_seq_len`` over the checkpoint's positions, more
+            ``train_layers`` than it has, or adapters wider than its feed-forward layers.
         CheckpointError: the checkpoint is not whole or does not fit its config.
     """
     folder = check_checkpoint_folder(resolve(bert_ckpt_file))
@@ -89,6 +89,11 @@ def pretrained_model(
     dtype: str | None = None,
 ) -> keras.Model:
     """``create_model`` for a checkpoint folder that is known to be whole, and its config."""
+    size, most = architecture.adapter_size, config.intermediate_size
+    if size is not None and size > most:
+        raise SettingsError(
+            f"adapter_size must be at most {most}, the width of this checkpoint's feed-forward layers, not {size}"
+        )
     if architecture.max_seq_len is not None:
         resolved_max_seq_len(architecture.max_seq_len, architecture.max_seq_len, config.max_position_embeddings)
     if isinstance(classes, str) or not isinstance(classes, Integral | Sized):

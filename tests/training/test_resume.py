@@ -74,9 +74,15 @@ def test_a_run_of_several_models_is_resumed_in_the_middle(config, tmp_path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"adapter_size": 8}, {"train_layers": 2}], ids=["all", "adapters", "frozen"])
 def test_a_resumed_run_equals_an_unbroken_one(
-    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    config: TrainingConfig,
+    settings: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    config = training_copy(config, **settings)
     unbroken = train(training_copy(config, output_dir=str(tmp_path / "unbroken")), verbose=0)
     with monkeypatch.context() as patch:
         kill_in_epoch(patch, 2)
