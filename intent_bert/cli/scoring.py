@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
 from intent_bert.cli.console import import_tensorflow_quietly
+from intent_bert.cli.explaining import add_explain, check_explain, explanation_lines, known_sentences
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, SettingsError
 
@@ -53,6 +54,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     command.add_argument("--reject", action="store_true", help="no intent for sentences that are out of scope")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_explain(command)
     _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
 
@@ -165,6 +167,7 @@ def run_predict(options: argparse.Namespace) -> None:
     for flag, given in of_output.items():
         if given and not options.output:
             raise SettingsError(f"{flag} is for --output FILE: give that too")
+    check_explain(options)
     if options.json and options.output and Path(options.output).suffix.lower() != ".jsonl":
         raise SettingsError(f"--json is for stdout: name an --output that ends in .jsonl, not {options.output}")
     if options.input:
@@ -225,12 +228,17 @@ def _print_predictions(
     top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     if options.reject:
         predictor.decision.check_threshold()
+    known = known_sentences(predictor, options) if options.explain else None
     for batch in batches:
-        for text, prediction in zip(batch, predictor.described(batch, top_k, options.reject), strict=True):
+        explained = predictor.explain_all(batch, known) if options.explain else [None] * len(batch)
+        described = predictor.described(batch, top_k, options.reject)
+        for text, prediction, explanation in zip(batch, described, explained, strict=True):
             if options.json:
-                print(as_json(text, prediction, several=several), flush=flush)
-            else:
-                print(_as_line(text, prediction, several), flush=flush)
+                print(as_json(text, prediction, several=several, explanation=explanation), flush=flush)
+                continue
+            print(_as_line(text, prediction, several), flush=flush)
+            for line in explanation_lines(explanation, several) if explanation else ():
+                print(_CONTROL.sub(_escaped, line), flush=flush)
 
 
 def _as_line(text: str, prediction: "Prediction", several: bool) -> str:

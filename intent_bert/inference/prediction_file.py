@@ -30,6 +30,7 @@ from intent_bert.errors import DataError, DiskError, SettingsError, nearest
 from intent_bert.files.atomic import disk_errors
 from intent_bert.files.lock import one_writer
 from intent_bert.files.state import SavedState
+from intent_bert.inference.explanation import Explanation
 from intent_bert.inference.prediction_formats import (
     LABELS,
     OUTPUT_FORMATS,
@@ -46,12 +47,19 @@ UNFINISHED = ".unfinished"  # behind the output's name: the folder of a run that
 _OF_THE_PREDICTION = re.compile(r"text|(intent|confidence)(_\d+)?|intents|intent_ranking|in_scope|in_scope_score")
 
 
-def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = None, several: bool = False) -> str:
+def as_json(
+    text: str,
+    prediction: Prediction,
+    kept: Mapping[str, Any] | None = None,
+    several: bool = False,
+    explanation: Explanation | None = None,
+) -> str:
     """One JSON object: the columns kept of the input, text, intent, confidence, scope and the ranking.
 
-    ``several`` names all intents that a multi-label model gives as well.
+    ``several`` names all intents that a multi-label model gives as well; an explanation comes last.
     """
-    return to_json(_as_object(text, prediction, kept or {}, several))
+    explained = {} if explanation is None else explanation.to_dict()
+    return to_json(_as_object(text, prediction, kept or {}, several) | explained)
 
 
 def _as_object(text: str, prediction: Prediction, kept: Mapping[str, Any], several: bool) -> dict[str, Any]:
