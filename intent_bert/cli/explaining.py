@@ -62,7 +62,7 @@ def known_sentences(predictor: "IntentPredictor", options: argparse.Namespace) -
         )
         return None
     from intent_bert.data.tables import read_table
-    from intent_bert.workbench.neighbours import known_sentences_of
+    from intent_bert.workbench.training_sentences import known_sentences_of
 
     separator = predictor.label_separator if predictor.multi_label else None
     table = read_table(options.train_file, options.text_column, options.label_column, separator)

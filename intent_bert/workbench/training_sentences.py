@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 AT_ONCE = 512
 
 
-def known_sentences_of(predictor: "IntentPredictor", table: "pd.DataFrame") -> KnownSentences:
+def known_sentences_of(
+    predictor: "IntentPredictor", table: "pd.DataFrame", description: str | None = "comparing"
+) -> KnownSentences:
     """The sentences of a table that ``read_table`` gave, label sets as texts.
 
     Raises:
@@ -28,7 +30,7 @@ def known_sentences_of(predictor: "IntentPredictor", table: "pd.DataFrame") -> K
     if holds_label_sets(labels):
         labels = [joined(each, predictor.label_separator) for each in labels]
     parts = []
-    with progress_bar(len(texts), "reading what it was trained on", "sentence", delay=2, leave=False) as bar:
+    with progress_bar(len(texts), description, "sentence", delay=2, leave=False) as bar:
         for first in range(0, len(texts), AT_ONCE):
             parts.append(predictor.outputs(texts[first : first + AT_ONCE]).vectors)
             bar.update(len(parts[-1]))
