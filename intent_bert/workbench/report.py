@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intent_bert.config import INTENT, TEXT
+from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.data.label_sets import all_labels
 from intent_bert.data.tables import Source, read_table
 from intent_bert.errors import DataError
@@ -80,33 +80,46 @@ def report_model(
     trained_on = None if train is None else read_table(train, *columns, separator if several else None)
     predictor = IntentPredictor.load(model_dir, engine=engine)
     known = None if trained_on is None else known_sentences_of(predictor, trained_on, _said("comparing", verbose))
-    judged = judge(predictor, rows, separator, unknown_label, _said("evaluating", verbose))
-    classes = [str(label) for label in predictor.classes]
-    frame = (
-        rows_of_several(judged, predictor.decision, classes, separator)
-        if several
-        else rows_of_one(judged, predictor.decision, classes, unknown_label)
-    )
-    explaining = perf_counter()
-    explanations = _explained(predictor, surest_mistakes(frame).head(explained), known, verbose)
-    seconds = {"predictions": judged.seconds, "explanations": perf_counter() - explaining}
-    report = Report(
-        name=folder.path.resolve().name,
-        source=_short(rows.attrs["source"]),
+    name = folder.path.resolve().name
+    report = report_of(predictor, name, rows, separator, unknown_label, known, explained, verbose)
+    report.seconds["all"] = perf_counter() - started
+    if place is not None:
+        report_page(report).write(place)
+    return report
+
+
+def report_of(
+    predictor: IntentPredictor,
+    name: str,
+    table: "pd.DataFrame",
+    separator: str = LABEL_SEPARATOR,
+    unknown_label: str | None = None,
+    known: "KnownSentences | None" = None,
+    explained: int = MOST_EXPLAINED,
+    verbose: int = 1,
+) -> Report:
+    """As ``report_model``, of a model called ``name`` and a table that are read already."""
+    judged = judge(predictor, table, separator, unknown_label, _said("evaluating", verbose))
+    classes, decision = [str(label) for label in predictor.classes], predictor.decision
+    if predictor.multi_label:
+        rows = rows_of_several(judged, decision, classes, separator)
+    else:
+        rows = rows_of_one(judged, decision, classes, unknown_label)
+    started = perf_counter()
+    explanations = _explained(predictor, surest_mistakes(rows).head(explained), known, verbose)
+    return Report(
+        name=name,
+        source=_short(str(table.attrs.get("source", "a table"))),
         predictor=predictor,
         judged=judged,
-        rows=frame,
-        suspects=suspected_labels(frame, predictor, judged),
+        rows=rows,
+        suspects=suspected_labels(rows, predictor, judged),
         explanations=explanations,
         unknown_label=unknown_label,
         separator=separator,
         compared=known is not None,
-        seconds=seconds,
+        seconds={"predictions": judged.seconds, "explanations": perf_counter() - started},
     )
-    seconds["all"] = perf_counter() - started
-    if place is not None:
-        report_page(report).write(place)
-    return report
 
 
 def _said(what: str, verbose: int) -> str | None:

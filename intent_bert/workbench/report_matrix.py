@@ -12,6 +12,7 @@ import numpy as np
 
 from intent_bert.evaluation.confusion_plot import most_confused
 from intent_bert.evaluation.metrics import NO_INTENT_NAME
+from intent_bert.evaluation.multi_label import MultiLabelEvaluation
 from intent_bert.workbench.page_blocks import Block, Column, Matrix, Pick, Table, Text
 from intent_bert.workbench.page_views import SENTENCES_OF_A_CELL
 
@@ -39,6 +40,8 @@ def confusion_blocks(report: "Report") -> list[Block]:
     places = {label: place for place, label in enumerate(shown)}
     blocks.append(_matrix(report, names, counts, places))
     blocks.append(_pairs(names, counts, places, report.predictor.multi_label))
+    if isinstance(report.evaluation, MultiLabelEvaluation):
+        blocks.append(_together(report.evaluation))
     return blocks
 
 
@@ -107,3 +110,15 @@ def _pairs(names: list[str], counts: np.ndarray, places: dict[int, int], several
     heads: list[str | Column] = ["missed", "added instead"] if several else ["label", "taken for"]
     more: list[str | Column] = ["sentences", Column("of the label's", ".1%"), "the other way round", "sentences of it"]
     return Table([*heads, *more], rows, caption="What is confused, the most first", empty="Nothing is confused.")
+
+
+def _together(evaluation: MultiLabelEvaluation) -> Table:
+    """Which labels stand in the same rows, and how often both were found there."""
+    both = np.argwhere(np.triu(evaluation.together, 1))
+    both = both[np.argsort(-evaluation.together[both[:, 0], both[:, 1]], kind="stable")][:MOST_PAIRS]
+    rows = []
+    for one, other in both.tolist():
+        count, found = int(evaluation.together[one, other]), int(evaluation.together_right[one, other])
+        rows.append([evaluation.labels[one], evaluation.labels[other], count, found / count])
+    columns: list[str | Column] = ["label", "and", Column("sentences", ",d"), Column("both found", ".1%")]
+    return Table(columns, rows, caption="What occurs together", empty="No two labels occur together.")

@@ -118,7 +118,11 @@ def _time(report: "Report") -> list[Block]:
                 Metric("predictions", f"{seconds['predictions']:.1f} s", f"{number:,} sentences"),
                 Metric("sentences a second", f"{number / max(seconds['predictions'], 1e-9):,.0f}", "in batches"),
                 Metric("explanations", f"{seconds['explanations']:.1f} s", f"{len(report.explanations):,} mistakes"),
-                Metric("all", f"{seconds['all']:.1f} s", f"{report.predictor.engine}, {usable_cores()} cores"),
+                Metric(
+                    "all",
+                    f"{seconds.get('all', sum(seconds.values())):.1f} s",
+                    f"{report.predictor.engine}, {usable_cores()} cores",
+                ),
             ]
         )
     ]

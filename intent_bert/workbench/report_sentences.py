@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from intent_bert.workbench.report_results import Report
 
 FAINT = 0.05  # a drop of the probability that is shaded no more than its share of this
-WORDS_NAMED = 3
+WORDS_NAMED, LEAST_NAMED = 3, 0.001
 SENTENCE = Column("sentence", wide=True)
 
 
@@ -73,7 +73,7 @@ def shaded(text: str, intent: ExplainedIntent) -> Words:
 
 
 def _carried(intent: ExplainedIntent | None) -> str:
-    words = [] if intent is None else [word for word in intent.words if word.drop > 0][:WORDS_NAMED]
+    words = [] if intent is None else [word for word in intent.words if word.drop >= LEAST_NAMED][:WORDS_NAMED]
     return ", ".join(f"{word.word} −{word.drop:.3f}" for word in words)
 
 
