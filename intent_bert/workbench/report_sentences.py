@@ -19,7 +19,7 @@ def mistake_blocks(report: "Report") -> list[Block]:
     """The mistakes, the surest first."""
     mistakes, several = report.mistakes, report.predictor.multi_label
     columns: list[str | Column] = ["row", SENTENCE, "label", "prediction"]
-    columns += [Column("confidence", ".2f"), Column("carried by", wide=True)]
+    columns += [Column("confidence", ".2f"), "carried by"]
     columns += [Column("nearest training sentences", wide=True)] if report.compared else []
     rows = []
     for place, mistake in mistakes.iterrows():

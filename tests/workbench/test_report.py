@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from models import WordModel
+from word_model import WordModel
 
 from intent_bert import IntentPredictor, report_model
 from intent_bert.data.tables import read_table
@@ -193,14 +193,12 @@ def test_a_multi_label_model_is_reported_on(several, tmp_path):
 
 def test_what_can_t_be_reported_on_is_told_before_the_work(trained, small_table, tmp_path: Path):
     other = small_table.assign(intent="sport")
-    with pytest.raises(
-        DataError,
-        match=r"^no label of the DataFrame is an intent of .*: the table has 'sport', the model knows 'music', 'table', 'weather'; give",
-    ):
+    told = r"^no label of the DataFrame is an intent of .*: the table has 'sport', the model knows 'music', 'table', "
+    with pytest.raises(DataError, match=told):
         report_model(trained.folder, other)
     with pytest.raises(SettingsError, match=r"it is a folder; name a file"):
         report_model(trained.folder, small_table, tmp_path)
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"no such file"):
         report_model(trained.folder, small_table, train=tmp_path / "train.csv")
     with pytest.raises(SettingsError, match="^--label-separator is for a multi-label model"):
         report_model(trained.folder, small_table, label_separator="|")
