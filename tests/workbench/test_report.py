@@ -200,5 +200,5 @@ def test_what_can_t_be_reported_on_is_told_before_the_work(trained, small_table,
         report_model(trained.folder, small_table, tmp_path)
     with pytest.raises(DataError, match=r"no such file"):
         report_model(trained.folder, small_table, train=tmp_path / "train.csv")
-    with pytest.raises(SettingsError, match="^--label-separator is for a multi-label model"):
+    with pytest.raises(SettingsError, match=r"^--label-separator is for a multi-label model"):
         report_model(trained.folder, small_table, label_separator="|")
