@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commands import check_mistake, run
+from commands import check_refusal, run
 
 from intent_bert.cli.explaining import explanation_lines
 from intent_bert.inference.explanation import ExplainedIntent, Explanation, Word
@@ -57,9 +57,9 @@ def test_the_nearest_sentences_of_a_table(capsys, trained, several):
     nearest = json.loads(run(capsys, *command, "--json")[1])["nearest"]
     assert set(nearest[0]) == {"text", "label", "similarity"}
     test = several.folder.parent / "test.csv"
-    code, out, _ = run(
-        capsys, "predict", several.folder, "--explain", "--train-file", test, "--json", "book a table. play my song"
-    )
+    command = ["predict", several.folder, "--explain", "--train-file", test, "--json", "book a table. play my song"]
+    code, out, _ = run(capsys, *command)
+    assert code == 0
     assert json.loads(out)["nearest"][0]["label"] == "music|table"
 
 
@@ -72,4 +72,4 @@ def test_the_nearest_sentences_of_a_table(capsys, trained, several):
     ],
 )
 def test_options_that_do_not_go_together(capsys, trained, options, told):
-    check_mistake(*run(capsys, "predict", trained.folder, *options), told)
+    check_refusal(run(capsys, "predict", trained.folder, *options), told)
