@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
+    from intent_bert.workbench.report import report_model
+    from intent_bert.workbench.report_results import Report
 
 _HOMES = {
     "BertConfig": "bert",
@@ -83,6 +85,8 @@ _HOMES = {
     "split_table": "data.splits",
     "export_model": "export.exports",
     "train": "training.run",
+    "Report": "workbench.report_results",
+    "report_model": "workbench.report",
 }
 __all__ = [
     "Answer",
@@ -103,6 +107,7 @@ __all__ = [
     "IntentDetectionData",
     "IntentPredictor",
     "ModelFolderError",
+    "Report",
     "SettingsError",
     "StockBertConfig",
     "TrainingConfig",
@@ -119,6 +124,7 @@ __all__ = [
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",
     "read_table",
+    "report_model",
     "split_table",
     "train",
 ]

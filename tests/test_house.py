@@ -67,6 +67,7 @@ def test_exported_names_are_pinned():
         "IntentDetectionData",
         "IntentPredictor",
         "ModelFolderError",
+        "Report",
         "SettingsError",
         "StockBertConfig",
         "TrainingConfig",
@@ -83,6 +84,7 @@ def test_exported_names_are_pinned():
         "map_stock_config_to_params",
         "params_from_pretrained_ckpt",
         "read_table",
+        "report_model",
         "split_table",
         "train",
     ]
