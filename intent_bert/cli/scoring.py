@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
-from intent_bert.cli.console import import_tensorflow_quietly
+from intent_bert.cli.predictors import load_predictor
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, SettingsError
 
@@ -101,7 +101,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from intent_bert.evaluation.multi_label import evaluate_predictions
     from intent_bert.files.progress import progress_bar
 
-    predictor = _load_predictor(options)
+    predictor = load_predictor(options.model_dir, options.engine)
     texts, parts = list(table[TEXT]), []
     with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
         for batch in _batches(texts, 512):
@@ -180,7 +180,7 @@ def _predict_file(options: argparse.Namespace) -> None:
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    predictor = _load_predictor(options)
+    predictor = load_predictor(options.model_dir, options.engine)
     if options.output:
         number = predict_file(
             predictor,
@@ -205,7 +205,7 @@ def _predict_file(options: argparse.Namespace) -> None:
 
 
 def _predict_texts(options: argparse.Namespace) -> None:
-    predictor = _load_predictor(options)
+    predictor = load_predictor(options.model_dir, options.engine)
     if options.texts:
         _print_predictions(predictor, _batches(options.texts, 1024), options)
     elif sys.stdin.isatty():
@@ -247,17 +247,6 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 # --- both --------------------------------------------------------------------------------------------------------
-
-
-def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
-    from intent_bert.inference.engines import KERAS, choose_engine
-    from intent_bert.inference.predictor import IntentPredictor
-    from intent_bert.model.folder import ModelFolder
-
-    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
-    if engine == KERAS:
-        import_tensorflow_quietly()
-    return IntentPredictor.load(options.model_dir, engine=engine)
 
 
 def _lines(stream: Any) -> Iterator[str]:

@@ -1,0 +1,5 @@
+"""stub."""
+
+
+def add_commands(commands):
+    pass
