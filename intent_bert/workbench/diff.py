@@ -19,7 +19,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.evaluation.significance import SIGNIFICANT
 from intent_bert.workbench.diff_tables import bytes_of, difference_of
 from intent_bert.workbench.differences import ModelDifference
-from intent_bert.workbench.two_models import answers_of, counted
+from intent_bert.workbench.two_models import ROWS, answers_of, counted
 
 if TYPE_CHECKING:
     from intent_bert.data.tables import Source
@@ -70,7 +70,8 @@ def diff_models(
     _check_unknown_label(predictors, unknown_label)
 
     def parts(description: str) -> Any:
-        return chunks(table, text_column, label_column, separator, description=description if verbose else None)
+        title = description if verbose else None
+        return chunks(table, text_column, label_column, separator, rows=ROWS, description=title)
 
     labels, rows = counted(parts("reading"))
     name = str(table) if isinstance(table, str | PathLike) else getattr(table, "attrs", {}).get("source", "the table")

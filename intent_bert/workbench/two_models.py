@@ -1,6 +1,6 @@
 """Two models answer the same table: what each has right, how sure it is, how fast; what counts as better is not said.
 
-    table --> 512 rows --> OLD and NEW, in turn first --> right or wrong (rows,), counts for each label (L,)
+    table --> 256 rows --> OLD and NEW, in turn first --> right or wrong (rows,), counts for each label (L,)
 
 Labels and intents are compared as they are written. A row is right where the intents of the prediction are exactly its
 labels. Texts are kept of the rows alone where the two answer differently: else memory does not grow with the table.
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from intent_bert.inference.predictor import IntentPredictor
 
-MEASURED, WARMED_BY = 5, 8  # chunks at least whose time is taken; sentences before the first
+ROWS = 256  # that both answer before the next
+MEASURED, AGAIN, WARMED_BY = 5, 128, 8  # times at least that are taken; sentences of those added, and before the first
 ALONE, ALONE_BEFORE = 15, 3  # sentences that are timed one by one, and those before them
 MENDED, BROKE, CHANGED = "mended", "broke", "changed"  # what became of a row
 
@@ -213,7 +214,7 @@ def _timed(sides: Sequence[Side], texts: Sequence[str], number: int) -> list[Pre
 def _measure_more(sides: Sequence[Side], texts: Sequence[str]) -> None:
     """Time the first chunk again where the table has few, then sentences one by one."""
     for number in range(len(sides[0].speeds), MEASURED):
-        _timed(sides, texts, number)
+        _timed(sides, texts[:AGAIN], number)
     for number in range(ALONE_BEFORE + ALONE):
         text = texts[number % len(texts)]
         for side in sides if number % 2 == 0 else reversed(sides):
