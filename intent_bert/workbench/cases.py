@@ -163,13 +163,13 @@ class _CasesReader(NodeReader):
         if value is None:
             self.fail(key, f"{shown(text)} has no intent: expected 'text: intent' under {MUST}")
         if isinstance(value, yaml.SequenceNode):
-            return Case(MUST, text, line, tuple(self.word(each, "an intent") for each in value.value))
+            return Case(MUST, text, line, tuple(self.word(each, "an intent") for each in self.items(value)))
         return Case(MUST, text, line, (self.word(value, f"the intent of {shown(text)}"),))
 
     def _same(self, text: str, line: int, value: yaml.Node | None, key: yaml.Node) -> Case:
         if value is None:
             return Case(SAME, text, line, perturbations=(ALL,))
-        nodes = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        nodes = self.items(value)
         names = [self.word(each, "a perturbation") for each in nodes]
         for name, node in zip(names, nodes, strict=True):
             if name != ALL and name not in PERTURBATIONS:

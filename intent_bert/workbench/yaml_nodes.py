@@ -87,8 +87,7 @@ class NodeReader:
 
     def pairs(self, node: yaml.Node, expected: str) -> Iterator[tuple[yaml.Node, yaml.Node | None]]:
         """Keys and values of a mapping, or of a list of texts and small mappings; no key may stand there twice."""
-        if isinstance(node, yaml.CollectionNode) and node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self.fail(node, f"the tag {shown(node.tag)} is not read here: write a plain list or mapping")
+        self._check_tag(node)
         if isinstance(node, yaml.MappingNode):
             pairs = list(node.value)
         elif isinstance(node, yaml.SequenceNode):
@@ -107,6 +106,15 @@ class NodeReader:
                 self.fail(key, f"{shown(key.value)} stands in line {lines[key.value]} already: keep one of them")
             lines[key.value] = line_of(key)
             yield key, None if value is None or _is_nothing(value) else value
+
+    def items(self, node: yaml.Node) -> list[yaml.Node]:
+        """The nodes of a list; anything else is a list of itself."""
+        self._check_tag(node)
+        return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+
+    def _check_tag(self, node: yaml.Node) -> None:
+        if isinstance(node, yaml.CollectionNode) and node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self.fail(node, f"the tag {shown(node.tag)} is not read: write a plain list or mapping")
 
     def text(self, node: yaml.Node) -> str:
         """A sentence: a text that holds something."""
