@@ -88,7 +88,7 @@ def world(
     renamed.to_csv(tmp_path / "questions.csv", index=False)
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
     rest[["text"]].to_csv(tmp_path / "sentences.csv", index=False)
-    for name in ("sample", "new"):
+    for name in ("sample", "live", "new"):
         shutil.copytree(trained.folder, tmp_path / "runs" / name)
     calibrate(tmp_path / "runs" / "sample", read_table(rest))  # it can reject
     strange = pd.DataFrame({"text": ["zzz xyz", "qq ww ee"], "intent": "none"})

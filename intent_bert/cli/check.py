@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from intent_bert.cli.arguments import add_command, add_engine
+from intent_bert.cli.arguments import add_command, add_engine, new_file
 from intent_bert.cli.console import FOUND, print_in_utf8
 from intent_bert.cli.predictors import load_predictor, prepared_engine
 from intent_bert.errors import SettingsError
@@ -54,7 +54,7 @@ def run_check(options: argparse.Namespace) -> int:
     from intent_bert.workbench.junit import junit_xml
 
     cases = read_cases(options.cases)
-    junit = None if options.junit is None else _place_for(options.junit, [options.cases])
+    junit = None if options.junit is None else new_file(options.junit, options.cases)
     engine = prepared_engine(options.model_dir, options.engine)
     report = check_behaviour(options.model_dir, cases, engine=engine, verbose=1)
     if junit is not None:
@@ -72,7 +72,7 @@ def _write_first_cases(options: argparse.Namespace) -> int:
             raise SettingsError(f"--{flag} is for a check, and --init checks nothing: leave one of them out")
     if options.table is None and (options.text_column or options.label_column):
         raise SettingsError("--text-column and --label-column are for --table TABLE: give that too")
-    place = _place_for(options.cases or FIRST_FILE, [])
+    place = new_file(options.cases or FIRST_FILE)
     if place.exists():
         raise SettingsError(f"won't replace {place}: it is there already; name another file")
     predictor = load_predictor(options.model_dir, options.engine)
@@ -81,21 +81,6 @@ def _write_first_cases(options: argparse.Namespace) -> int:
     _write(place, text.encode())
     logger.info("wrote %s: read it, and try it with intent-bert check %s %s", place, options.model_dir, place)
     return 0
-
-
-def _place_for(name: str, inputs: list[str]) -> Path:
-    """A file that can be written and is no input."""
-    from intent_bert.files.atomic import check_writable
-
-    place = Path(name)
-    if place.is_dir():
-        raise SettingsError(f"can't write {name}: it is a folder; name a file in it")
-    if place.resolve() in [Path(each).resolve() for each in inputs]:
-        raise SettingsError(f"won't write to {name}: it is what is read; name another file")
-    if not place.absolute().parent.is_dir():
-        raise SettingsError(f"can't write {name}: there is no folder {place.absolute().parent}")
-    check_writable(place)
-    return place
 
 
 def _write(place: Path, content: bytes) -> None:

@@ -6,11 +6,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
+from intent_bert.cli.arguments import (
+    add_columns,
+    add_command,
+    add_engine,
+    add_separator,
+    add_unknown_label,
+    new_file,
+)
 from intent_bert.cli.console import FOUND, print_in_utf8
 from intent_bert.cli.predictors import prepared_engine
 from intent_bert.config import LABEL_SEPARATOR
-from intent_bert.errors import SettingsError
 
 if TYPE_CHECKING:
     from intent_bert.workbench.differences import ModelDifference
@@ -48,7 +54,7 @@ def add_commands(commands: Any) -> None:
 def run_diff(options: argparse.Namespace) -> int:
     from intent_bert.workbench.diff import diff_models
 
-    output = None if options.output is None else _place_for(options.output, options.table)
+    output = None if options.output is None else new_file(options.output, options.table, suffixes=(".csv", ".tsv"))
     for model_dir in (options.old_dir, options.new_dir):
         prepared_engine(model_dir, options.engine)
     difference = diff_models(
@@ -70,23 +76,6 @@ def run_diff(options: argparse.Namespace) -> int:
         json.dumps(difference.to_dict(), indent=2, ensure_ascii=False) if options.json else difference.report()
     )
     return FOUND if difference.worse else 0
-
-
-def _place_for(output: str, table: str) -> Path:
-    """Where the changed rows go, once it is known that they can be written and replace no input."""
-    from intent_bert.files.atomic import check_writable
-
-    place = Path(output)
-    if place.suffix.lower() not in (".csv", ".tsv"):
-        raise SettingsError(f"can't tell how to write {output}: expected .csv or .tsv")
-    if place.is_dir():
-        raise SettingsError(f"can't write {output}: it is a folder; name a file in it")
-    if place.resolve() == Path(table).resolve():
-        raise SettingsError(f"won't write to {output}: it is the table that is compared on")
-    if not place.absolute().parent.is_dir():
-        raise SettingsError(f"can't write {output}: there is no folder {place.absolute().parent}")
-    check_writable(place)
-    return place
 
 
 def _write_changes(difference: "ModelDifference", place: Path, separator: str) -> None:

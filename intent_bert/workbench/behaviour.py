@@ -23,6 +23,7 @@ from intent_bert.workbench.perturbations import ALL, PERTURBATIONS, variants
 if TYPE_CHECKING:
     from intent_bert.inference.predictor import IntentPredictor
 
+DIGITS = 6  # of a confidence, as ``predict --json`` has it: 0.9 in float32 is at least 90%
 _AT_ONCE = 512  # sentences that are predicted before the bar moves
 _NAMED = 8  # intents in a sentence
 
@@ -95,7 +96,7 @@ def seen_by(
             some = texts[start : start + _AT_ONCE]
             for text, each in zip(some, predictor.described(some, 1, reject), strict=True):
                 intents = tuple(sorted(str(answer.intent) for answer in each.intents))
-                seen[text] = Seen(intents, each.answer.confidence, each.in_scope)
+                seen[text] = Seen(intents, round(each.answer.confidence, DIGITS), each.in_scope)
             bar.update(len(some))
     return seen
 
@@ -160,7 +161,9 @@ def _probabilities(predictor: "IntentPredictor", trials: Sequence[_Trial]) -> di
     pairs = [pair for pair in asked if len(pair) == 2]
     places = {str(label): place for place, label in enumerate(predictor.classes)}
     given = predictor.predict_proba([pair[0] for pair in pairs])
-    return {(pair[0], pair[1]): float(row[places[pair[1]]]) for pair, row in zip(pairs, given, strict=True)}
+    return {
+        (pair[0], pair[1]): round(float(row[places[pair[1]]]), DIGITS) for pair, row in zip(pairs, given, strict=True)
+    }
 
 
 def _outcome(trial: _Trial, seen: Mapping[str, Seen], probabilities: Mapping[tuple[str, str], float]) -> Outcome:

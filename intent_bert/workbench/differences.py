@@ -94,9 +94,9 @@ class Judgement:
         """Why NEW is worse here; None where it is not."""
         lost = self.broke - self.mended
         if lost > tolerance * self.rows + 1e-9:
-            return f"it lost {-self.difference:.2%}, more than the tolerance of {tolerance:.2%}"
+            return f"it lost {-100 * self.difference:.2f} points, more than the {100 * tolerance:g} that are tolerated"
         if lost > 0 and self.p_value < significance:
-            return f"it lost {-self.difference:.2%}, more than chance explains (p = {self.p_value:.2g})"
+            return f"it lost {-100 * self.difference:.2f} points, more than chance explains (p = {self.p_value:.2g})"
         return None
 
 

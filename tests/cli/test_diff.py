@@ -119,7 +119,7 @@ def test_mistakes(capsys, trained, several, relabelled, test_table, tmp_path, mo
         ([model, model, test_table, "--tolerance", "2"], "tolerance must be a share from 0 to 1"),
         ([model, model, test_table, "--tolerance", "5%"], "invalid float value: '5%'"),
         ([model, model, test_table, "--output", "x.xlsx"], "can't tell how to write x.xlsx: expected .csv or .tsv"),
-        ([model, model, "hole.csv", "--output", "hole.csv"], "won't write to hole.csv: it is the table"),
+        ([model, model, "hole.csv", "--output", "hole.csv"], "won't write to hole.csv: it is what is read"),
         ([model, model, test_table, "--output", "no/x.csv"], "there is no folder"),
         ([model, model, test_table, "--text-column", "utterance"], "has no column 'utterance'"),
         ([model, model, test_table, "--label-column", "text"], "can't both be in the column"),

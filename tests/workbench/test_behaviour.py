@@ -43,8 +43,8 @@ def one(cases: dict, **settings):
         ({"at-least": {"play it": {"weather": 0.02}}}, False),
         ({"at-least": {"strange play": 0.5}, "reject": True}, False),
         ({"same": {"play it": ["case"]}}, True),
-        ({"same": {"can I have a table": ["fillers"]}}, True),
-        ({"same": {"play": ["typos"]}}, False),
+        ({"same": {"rain now": ["fillers"]}}, True),
+        ({"same": {"rain": ["typos"]}}, False),
     ],
 )
 def test_each_kind(cases, passes):
@@ -105,8 +105,8 @@ def test_several_intents():
         ({"must": {"play it": ["music", "table"]}}, {}, "line 2: 2 intents for 'play it', but the model"),
         ({"unknown": ["a"]}, {"refuses": False}, "line 2: the model can't tell which sentences are"),
         ({"must": {"a": "music"}, "reject": True}, {"refuses": False}, "the model can't tell which sentences are"),
-        ({"same": {"play it": ["contractions"]}}, {}, "line 3: the perturbation contractions changes nothing in 'play it': "),
-        ({"same": {"play it": ["case", "contractions"]}}, {}, "take it out, or take typos, case, punctuation, fillers, pol"),
+        ({"same": {"play it": ["contractions"]}}, {}, "the perturbation contractions changes nothing in"),
+        ({"same": {"play it": ["case", "contractions"]}}, {}, "take it out, or take typos, case, punctuation"),
         ({"same": ["!"]}, {}, "line 2: the perturbation all changes nothing in '!': take it out"),
     ],
 )  # fmt: skip
