@@ -46,7 +46,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="all figures and rows as JSON")
     command.add_argument("--output", metavar="FILE", help="also write the rows that changed here: csv or tsv")
     add_columns(command)
-    add_separator(command, None, "what joins the labels of a row, for multi-label models (default: as in training)")
+    add_separator(command, "what joins the labels of a row, for multi-label models (default: as in training)")
     add_unknown_label(command)
     add_engine(command)
 
