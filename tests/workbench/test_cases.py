@@ -1,6 +1,10 @@
 """Files of cases: what they may hold, and that every mistake is one sentence with its line."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from intent_bert.errors import DataError
 from intent_bert.workbench.cases import AT_LEAST, MUST, SAME, UNKNOWN, Case, read_cases
@@ -152,3 +156,10 @@ def test_files_that_are_none(tmp_path):
         read_cases(3)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the given cases hold what YAML can't"):
         read_cases({"must": {"a": object()}})
+
+
+def test_the_file_in_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "diff-and-check.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    cases = read_cases(yaml.safe_load(block))
+    assert {case.kind for each in cases.capabilities for case in each.cases} == {MUST, SAME, UNKNOWN, AT_LEAST}
