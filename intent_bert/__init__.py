@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
+    from intent_bert.workbench.behaviour import check_behaviour
+    from intent_bert.workbench.diff import diff_models
     from intent_bert.workbench.report import report_model
     from intent_bert.workbench.report_results import Report
 
@@ -76,9 +78,11 @@ _HOMES = {
     "TrainingConfig": "config",
     "adamw": "training.optimizer",
     "calibrate": "export.calibrate",
+    "check_behaviour": "workbench.behaviour",
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
+    "diff_models": "workbench.diff",
     "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
@@ -115,8 +119,10 @@ __all__ = [
     "__version__",
     "adamw",
     "calibrate",
+    "check_behaviour",
     "compare",
     "create_model",
+    "diff_models",
     "evaluate_probabilities",
     "export_model",
     "load_model",

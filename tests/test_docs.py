@@ -88,7 +88,8 @@ def world(
     renamed.to_csv(tmp_path / "questions.csv", index=False)
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
     rest[["text"]].to_csv(tmp_path / "sentences.csv", index=False)
-    shutil.copytree(trained.folder, tmp_path / "runs" / "sample")
+    for name in ("sample", "live", "new"):
+        shutil.copytree(trained.folder, tmp_path / "runs" / name)
     calibrate(tmp_path / "runs" / "sample", read_table(rest))  # it can reject
     strange = pd.DataFrame({"text": ["zzz xyz", "qq ww ee"], "intent": "none"})
     strange[["text"]].to_csv(tmp_path / "strange.csv", index=False)
@@ -158,7 +159,7 @@ def test_blocks_that_do_not_run_say_why_and_are_few() -> None:
     for block in not_run:
         assert len(str(block.reason).split()) >= 4
     languages = {block.language for page in PAGES for block in blocks(page)}
-    assert languages <= {"bash", "python", "json", "text", ""}
+    assert languages <= {"bash", "python", "json", "yaml", "text", ""}
 
 
 def test_the_readme_is_a_page() -> None:

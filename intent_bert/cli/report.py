@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("table", metavar="TABLE", help="a labelled table: csv, tsv, jsonl or parquet")
     command.add_argument("--output", required=True, metavar="FILE.html", help="the page; it opens offline")
     add_columns(command)
-    add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
+    add_separator(command, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_unknown_label(command)
     add_train_file(command)
     add_engine(command)
