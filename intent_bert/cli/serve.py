@@ -15,7 +15,9 @@ def add_commands(commands: Any) -> None:
     from intent_bert.serving.settings import ServerSettings
 
     command = add_command(commands, "serve", "answer over HTTP", run_serve)
-    command.add_argument("models", metavar="MODEL_DIR|NAME=MODEL_DIR", nargs="+", help="model folders, the default first")
+    command.add_argument(
+        "models", metavar="MODEL_DIR|NAME=MODEL_DIR", nargs="+", help="model folders, the default first"
+    )
     command.add_argument("--host", default="127.0.0.1", metavar="HOST", help="the address to listen on")
     command.add_argument("--port", type=int, default=8080, metavar="N", help="the port; 0 takes a free one")
     command.add_argument(

@@ -112,7 +112,7 @@ def _check_names(host: bytes, origin: bytes | None) -> None:
     name = host.rpartition(b":")[0] if host.rpartition(b":")[2].isdigit() else host
     if name.strip(b"[]").lower() not in (b"localhost", b"127.0.0.1", b"::1") and not name.startswith(b"127."):
         raise Problem(
-            "this server answers as localhost or 127.0.0.1 alone, and was called by another name: start it with a token",
+            "this server answers as localhost alone, and was called by another name: start it with a token",
             403,
             reason="host",
             close=True,

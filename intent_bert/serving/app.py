@@ -19,7 +19,7 @@ from intent_bert.serving.models import Loaded, Models, Served
 from intent_bert.serving.openapi import description
 from intent_bert.serving.problems import NotFound, Problem
 from intent_bert.serving.protocols import own, rasa, tensorflow_serving, v2
-from intent_bert.serving.texts import check_keys, check_text
+from intent_bert.serving.texts import check_keys
 from intent_bert.version import __version__
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -30,6 +30,7 @@ def protocol_of(settings: ServerSettings) -> type[H11Protocol]:
 class _Connection(H11Protocol):
     settings: ServerSettings
     began: float | None = None  # when the request that is not answered yet began to arrive
+    heard = False  # whether a byte of it has come
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -43,10 +44,20 @@ class _Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self.began is None:
             self.began = time.monotonic()
+        self.heard = True
         super().data_received(data)
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client has ended its side: it still gets the answer to a whole request. True keeps our side open."""
+        if self.answering and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            return True
+        if self.heard:
+            self.refuse(400, "the request was cut off")
+        return None
+
     def on_response_complete(self) -> None:
-        self.began = None
+        self.began, self.heard = None, False
         super().on_response_complete()
         if self.answering:  # a request that stood behind this one
             self.began = time.monotonic()
@@ -72,9 +83,12 @@ class _Connection(H11Protocol):
         self.transport.close()
 
     def refuse(self, status: int, sentence: str) -> None:
-        """Write a refusal where no application has been asked."""
-        if self.answering or self.transport.is_closing():
+        """Answer in the application's place, unless it has begun to."""
+        if self.transport.is_closing() or (self.answering and self.cycle.response_started):
             return
+        if self.answering:  # it waits for the rest of the request
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = error_body(sentence)
         reason = {400: "Bad Request", 408: "Request Timeout"}[status]
         head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"

@@ -1,4 +1,4 @@
-"""Around every request: who asks, how long it takes, what it counts as, what the log says, and an answer in any case."""
+"""Around every request: who asks, how long it may take, what is counted and logged, and an answer in any case."""
 
 import asyncio
 import logging
@@ -21,7 +21,10 @@ GONE = 499  # in log and metrics: the client went away before its answer
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
     (b"referrer-policy", b"no-referrer"),
 ]
 
@@ -50,9 +53,7 @@ class State:
 class Guard:
     """An ASGI application around another. All that goes wrong in there becomes a JSON object with one sentence."""
 
-    def __init__(
-        self, app: ASGIApp, access: Access, settings: ServerSettings, metrics: Metrics, state: State
-    ) -> None:
+    def __init__(self, app: ASGIApp, access: Access, settings: ServerSettings, metrics: Metrics, state: State) -> None:
         self._app, self._access, self._settings = app, access, settings
         self._metrics, self._state = metrics, state
 
@@ -71,7 +72,9 @@ class Guard:
         except HTTPException as error:  # starlette's own: a method that a path does not have
             allowed = dict(error.headers or {}).get("Allow", "another")
             await answer.refuse(
-                Problem(f"this path takes no {scope['method'][:20]}: expected {allowed}", 405, error.headers, "method", True)
+                Problem(
+                    f"this path takes no {scope['method'][:20]}: expected {allowed}", 405, error.headers, "method", True
+                )
             )
         except ClientDisconnect:
             facts.status = GONE
@@ -86,6 +89,8 @@ class Guard:
     async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if scope.get("state", {}).get("surplus"):
             raise Busy("too many connections are open: try again in a moment", "connections", close=True)
+        if scope["http_version"] not in ("1.0", "1.1"):
+            raise Problem("this server speaks HTTP/1.1", reason="version", close=True)
         self._access.check(scope["path"], scope["headers"])
         try:
             async with asyncio.timeout(self._settings.timeout + self._settings.read_timeout):

@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object a line on stderr: what was asked and how long it took, not the texts unless asked for."""
+"""Log lines as JSON, one object a line on stderr; the texts of requests are not in it unless asked for."""
 
 import datetime
 import json

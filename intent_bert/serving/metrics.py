@@ -36,7 +36,11 @@ class Metrics:
         name = "intent_bert_"
         self._requests = Counter(f"{name}requests", "Requests answered", ["route", "status"], registry=registry)
         self._seconds = Histogram(
-            f"{name}request_seconds", "From a request's head to its answer", ["route"], buckets=_SECONDS, registry=registry
+            f"{name}request_seconds",
+            "From a request's head to its answer",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._refused = Counter(f"{name}requests_refused", "Requests refused, and why", ["reason"], registry=registry)
         self._open = Gauge(f"{name}requests_in_progress", "Requests being answered", registry=registry)
@@ -51,13 +55,22 @@ class Metrics:
         self._out = Counter(f"{name}out_of_scope", "Predictions that were out of scope", model, registry=registry)
         self._hits = Counter(f"{name}cache_hits", "Texts answered from the cache", model, registry=registry)
         self._share = Gauge(f"{name}refused_share", f"Out of scope among the last {WINDOW}", model, registry=registry)
-        self._expected = Gauge(f"{name}refused_share_expected", "What calibration expects of it", model, registry=registry)
-        self._drift = Gauge(f"{name}refused_share_drift", "refused_share - refused_share_expected", model, registry=registry)
+        self._expected = Gauge(
+            f"{name}refused_share_expected", "What calibration expects of it", model, registry=registry
+        )
+        self._drift = Gauge(
+            f"{name}refused_share_drift", "refused_share - refused_share_expected", model, registry=registry
+        )
         self._drift_sigmas = Gauge(
-            f"{name}refused_share_drift_sigmas", "The drift in standard errors of the expected share", model, registry=registry
+            f"{name}refused_share_drift_sigmas",
+            "The drift in standard errors of the expected share",
+            model,
+            registry=registry,
         )
         self._cached = Gauge(f"{name}cache_entries", "Texts in the cache", model, registry=registry)
-        self._reloads = Counter(f"{name}model_reloads", "New models in a folder", ["model", "outcome"], registry=registry)
+        self._reloads = Counter(
+            f"{name}model_reloads", "New models in a folder", ["model", "outcome"], registry=registry
+        )
         self._info = Gauge(
             f"{name}model_info", "1 for the model that answers", ["model", "fingerprint", "engine"], registry=registry
         )

@@ -16,7 +16,7 @@ def description() -> dict[str, Any]:
         "info": {
             "title": "intent_bert",
             "version": __version__,
-            "description": "Names the intent of sentences. A refusal is an object with one sentence: {\"error\": \"...\"}.",
+            "description": 'Names the intent of sentences. A refusal is an object with one sentence: {"error": "..."}.',
         },
         "security": [{}, {"token": []}],
         "paths": {**_own(), **_v2(), **_tensorflow(), **_rasa(), **_rest()},
@@ -69,11 +69,16 @@ def _own() -> dict[str, Any]:
             "post": _operation(
                 "Predict one text, and tell which words carried it",
                 _content("A prediction with words", _reference("Explained")),
-                _object({"text": _TEXT, "top_k": {"type": "integer"}, "reject": {"type": "boolean"}, "model": _TEXT}, ["text"]),
+                _object(
+                    {"text": _TEXT, "top_k": {"type": "integer"}, "reject": {"type": "boolean"}, "model": _TEXT},
+                    ["text"],
+                ),
                 {"text": _EXAMPLE},
             )
         },
-        "/models": {"get": _operation("List the models", _content("The models", _object({"models": {"type": "array"}})))},
+        "/models": {
+            "get": _operation("List the models", _content("The models", _object({"models": {"type": "array"}})))
+        },
     }
 
 
@@ -160,7 +165,9 @@ def _schemas() -> dict[str, Any]:
         "in_scope_score": {"anyOf": [{"type": "number"}, nothing], "description": "higher: more in scope"},
         "intent_ranking": {"type": "array", "items": ranked},
     }
-    word = _object({"word": _TEXT, "start": {"type": "integer"}, "end": {"type": "integer"}, "weight": {"type": "number"}})
+    word = _object(
+        {"word": _TEXT, "start": {"type": "integer"}, "end": {"type": "integer"}, "weight": {"type": "number"}}
+    )
     return {
         "Request": _object(
             {
@@ -172,7 +179,9 @@ def _schemas() -> dict[str, Any]:
                 "model": {**_TEXT, "description": "a model's name; the first is the default"},
             }
         ),
-        "Prediction": _object(prediction, ["text", "intent", "confidence", "in_scope", "in_scope_score", "intent_ranking"]),
+        "Prediction": _object(
+            prediction, ["text", "intent", "confidence", "in_scope", "in_scope_score", "intent_ranking"]
+        ),
         "Explained": _object({**prediction, "words": {"type": "array", "items": word}}),
         "Refusal": _object({"error": _TEXT}, ["error"]),
     }

@@ -51,6 +51,9 @@ def _refuse(models: Models, served: Served, why: str) -> bool:
     served.refused = why
     models.metrics.count_reload(served.name, "refused")
     logger.warning(
-        "refused the new model in %s, the old one goes on: %s", served.path, why, extra={"facts": {"model": served.name}}
+        "refused the new model in %s, the old one goes on: %s",
+        served.path,
+        why,
+        extra={"facts": {"model": served.name}},
     )
     return False

@@ -47,9 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise SettingsError(
-            f"can't listen on {host} port {port} ({reason(error)}): name another with --port"
-        ) from None
+        raise SettingsError(f"can't listen on {host} port {port} ({reason(error)}): name another with --port") from None
     return listening
 
 

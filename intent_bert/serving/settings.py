@@ -1,4 +1,4 @@
-"""How a server behaves: its limits and its clocks, each with its one default. What it listens to is server.py's business."""
+"""How a server behaves: its limits and its clocks, each with its one default."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any

@@ -1,6 +1,7 @@
 """The pages for people: one to try a sentence, one that describes the addresses. Fixed files; nothing is filled in.
 
-What the pages show of a request or an answer, their scripts write as text, never as HTML. They load nothing from elsewhere.
+What the pages show of a request or an answer, their scripts write as text, never as HTML. They load nothing from
+elsewhere.
 """
 
 from functools import cache

@@ -1,1 +1,1 @@
-"""The languages that clients speak: one module each, from a parsed request to texts, and from predictions to an answer."""
+"""The protocols that clients speak, one module each: from a request to texts, from predictions to an answer."""

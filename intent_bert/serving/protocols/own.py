@@ -1,8 +1,8 @@
 """Our own protocol: ``{"text": "..."}`` gives one object as ``predict --json`` writes it, ``{"texts": [...]}`` a list.
 
-    {"text": "Play our song now", "top_k": 3, "reject": true, "model": "sample"}
-    {"texts": ["Play our song now", "Rate this book"]}
-    {"inputs": "..."} and {"inputs": ["...", "..."]}    text-embeddings-inference's name for either
+{"text": "Play our song now", "top_k": 3, "reject": true, "model": "sample"}
+{"texts": ["Play our song now", "Rate this book"]}
+{"inputs": "..."} and {"inputs": ["...", "..."]}    text-embeddings-inference's name for either
 """
 
 from collections.abc import Mapping, Sequence

@@ -61,7 +61,7 @@ def _text_of(instance: Any, where: str, settings: ServerSettings) -> str:
         check_keys(instance, ("text", "b64"))
         if len(instance) != 1:
             raise Problem(f'{where} must have "text" or "b64", one of them')
-        (name, value), = instance.items()
+        ((name, value),) = instance.items()
         instance = _decoded(value, where) if name == "b64" else value
     return check_text(instance, where, settings)
 
