@@ -82,8 +82,8 @@ def mutated_body(rng: random.Random) -> Request:
 def no_json(rng: random.Random) -> Request:
     bodies = [
         b"", b"{", b"[1]", b"3", b'"a"', b"null", b"\xff\xfe{\x00", b'{"text": NaN}', b"[" * 100_000,
-        b'{"a":' * 5000, b'{"text": ' + b"9" * 6000 + b"}", b'{"text": "\xed\xa0\x80"}', '{"text": "a"}'.encode("utf-16"), b"text=a",
-        b'{"text"}',
+        b'{"a":' * 5000, b'{"text": ' + b"9" * 6000 + b"}", b'{"text": "\xed\xa0\x80"}',
+        '{"text": "a"}'.encode("utf-16"), b"text=a", b'{"text"}',
     ]  # fmt: skip
     return http(rng.choice(PATHS), rng.choice(bodies)), True
 
@@ -121,8 +121,9 @@ def broken_chunks(rng: random.Random) -> Request:
 def strange_address(rng: random.Random) -> Request:
     paths = [
         "/../../etc/passwd", "/pages/..%2f..%2fapp.py", "/pages/%00", "/models/%2e%2e/predict", "/v2/models/%ff/infer",
-        "/v2/models/m/versions/9/infer", "/v1/models/:predict", "/v1/models/m:nothing", "//predict", "/predict/", "/v2/models/",
-        "/%25s%25n", "/models/{{7*7}}/predict", "/?" + "a=b&" * 500, "*", "/v2/models/" + "x" * 3000 + "/infer",
+        "/v2/models/m/versions/9/infer", "/v1/models/:predict", "/v1/models/m:nothing", "//predict", "/predict/",
+        "/v2/models/", "/%25s%25n", "/models/{{7*7}}/predict", "/?" + "a=b&" * 500, "*",
+        "/v2/models/" + "x" * 3000 + "/infer",
     ]  # fmt: skip
     method = rng.choice(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "CONNECT"])
     return http(rng.choice(paths), b'{"text": "a"}', method=method), False
@@ -146,7 +147,8 @@ def binary_tensor(rng: random.Random) -> Request:
 
 def odd_encodings(rng: random.Random) -> Request:
     heads = ["Content-Encoding: gzip", "Content-Encoding: \x80", "Expect: 100-continue",
-             "Upgrade: websocket\r\nConnection: Upgrade", "Origin: http://evil.example", "Host: evil.example", "Authorization: \xff"]  # fmt: skip
+             "Upgrade: websocket\r\nConnection: Upgrade", "Origin: http://evil.example", "Host: evil.example",
+             "Authorization: \xff"]  # fmt: skip
     return http(rng.choice(PATHS), b"\x1f\x8b\x08nothing", rng.choice(heads)), True
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import shlex
 from pathlib import Path
 
 import httpx
@@ -328,3 +329,33 @@ def test_the_models_are_listed(world):
         False,
         None,
     )
+
+
+def test_the_examples_of_the_page_are_answered(make_world):
+    """Each curl line of docs/serving.md, asked of the models here."""
+    page = (PAGES.parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    token = "a-long-random-text"
+    world, asked = make_world(token=token), 0
+    for line in re.findall(r"^curl .*$", page, re.MULTILINE):
+        words = shlex.split(line)
+        options = dict(zip(words[2::2], words[3::2], strict=True))
+        assert set(options) <= {"-d", "-H"}
+        path = words[1].removeprefix("http://127.0.0.1:8080").replace("sample", "first")
+        method = "POST" if "-d" in options else "GET"
+        headers = {"Authorization": f"Bearer {token}"}
+        if "-H" in options:
+            headers = dict([options["-H"].split(": ")])
+        answer = world.ask(method, path, content=options.get("-d"), headers=headers)
+        assert answer.status_code == 200, (line, answer.text)
+        asked += 1
+    assert asked >= 9
+
+
+def test_the_page_names_every_metric_that_it_tells_of(world):
+    page = (PAGES.parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    world.post("/predict", {"text": "play"})
+    text = world.ask("GET", "/metrics").text
+    named = set(re.findall(r"`(intent_bert_\w+)`", page)) - {"intent_bert_requests_refused_total"}
+    assert len(named) > 8
+    for name in named:
+        assert f"# TYPE {name} " in text or f"# TYPE {name.removesuffix('_total')} " in text, name
