@@ -124,9 +124,9 @@ class _Answers:
         served = self._served(request, asked.model)
         loaded = served.loaded
         predictions = await self._describe(request, served, loaded, asked.texts, asked.top_k, asked.reject)
-        words = await explaining.explain(loaded, asked.texts[0])
+        intents = await explaining.explained(loaded.predictor, asked.texts[0], self.models.pool)
         (line,) = own.lines_of(asked.texts, predictions, loaded.predictor.multi_label)
-        return _json({**json.loads(line), "words": [each._asdict() for each in words]})
+        return _json({**json.loads(line), "explanation": explaining.as_objects(intents)})
 
     async def list_models(self, request: Request) -> Response:
         return _json({"models": [_facts_of(each, each is self.models.default) for each in self.models]})

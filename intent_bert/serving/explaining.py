@@ -1,37 +1,26 @@
-"""The words that carried a prediction: how much of the intent's probability goes when each is left out."""
+"""The words that carried a prediction, asked of a model beside the batches: inference/explanation.py finds them."""
 
-import re
-from typing import NamedTuple
+import asyncio
+from concurrent.futures import Executor
+from typing import Any
 
-from intent_bert.serving.models import Loaded
-from intent_bert.serving.problems import TooLarge
+from intent_bert.inference.explanation import ExplainedIntent, carrying_words
+from intent_bert.inference.predictor import IntentPredictor
 
-MOST_WORDS = 100
-_WORD = re.compile(r"\S+")
-
-
-class Word(NamedTuple):
-    """A word of a text, ``text[start:end]``, and how much the intent's probability falls without it."""
-
-    word: str
-    start: int
-    end: int
-    weight: float
+MOST_WORDS = 100  # those behind have no weight: each costs a sentence
 
 
-async def explain(loaded: Loaded, text: str) -> list[Word]:
-    """The words of a text with their weights; none where the text has no intent.
+async def explained(predictor: IntentPredictor, text: str, pool: Executor) -> list[ExplainedIntent]:
+    """The predicted intents of a text with their words; none where there is no prediction."""
+    most = min(MOST_WORDS, predictor.max_seq_len)
+    of_model = (predictor.predictions, predictor.decision, predictor.classes, most)
+    (intents,) = await asyncio.get_running_loop().run_in_executor(pool, carrying_words, [text], *of_model)
+    return intents
 
-    Raises:
-        TooLarge: it has more than ``MOST_WORDS`` words.
-    """
-    spans = [match.span() for match in _WORD.finditer(text)]
-    if len(spans) > MOST_WORDS:
-        raise TooLarge(f"the text has {len(spans):,} words: at most {MOST_WORDS} are explained")
-    without = [f"{text[:start]}{text[end:]}" for start, end in spans]
-    whole, *rows = await loaded.batcher.ask([text, *without])
-    if whole.number < 0:
-        return []
-    number = int(whole.probabilities.argmax())
-    weights = [float(whole.probabilities[number] - row.probabilities[number]) for row in rows]
-    return [Word(text[start:end], start, end, weight) for (start, end), weight in zip(spans, weights, strict=True)]
+
+def as_objects(intents: list[ExplainedIntent]) -> list[dict[str, Any]]:
+    """As ``predict --explain --json`` has them under ``explanation``."""
+    return [
+        {"intent": each.intent, "words": [word._asdict() | {"drop": round(word.drop, 6)} for word in each.words]}
+        for each in intents
+    ]

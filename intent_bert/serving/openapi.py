@@ -165,9 +165,8 @@ def _schemas() -> dict[str, Any]:
         "in_scope_score": {"anyOf": [{"type": "number"}, nothing], "description": "higher: more in scope"},
         "intent_ranking": {"type": "array", "items": ranked},
     }
-    word = _object(
-        {"word": _TEXT, "start": {"type": "integer"}, "end": {"type": "integer"}, "weight": {"type": "number"}}
-    )
+    word = _object({"word": _TEXT, "start": {"type": "integer"}, "drop": {"type": "number"}})
+    explained = _object({"intent": label, "words": {"type": "array", "items": word}})
     return {
         "Request": _object(
             {
@@ -182,6 +181,6 @@ def _schemas() -> dict[str, Any]:
         "Prediction": _object(
             prediction, ["text", "intent", "confidence", "in_scope", "in_scope_score", "intent_ranking"]
         ),
-        "Explained": _object({**prediction, "words": {"type": "array", "items": word}}),
+        "Explained": _object({**prediction, "explanation": {"type": "array", "items": explained}}),
         "Refusal": _object({"error": _TEXT}, ["error"]),
     }

@@ -116,19 +116,28 @@ def test_explained_words_weigh_what_leaving_them_out_takes(world):
     text = "play  the song!"
     given = world.post("/explain", {"text": text, "top_k": 3}).json()
     predictor = world.predictors["first"]
-    words = given.pop("words")
+    (explained,) = given.pop("explanation")
     assert given == json.loads(lines(world, [text], 3)[0])
-    assert [each["word"] for each in words] == ["play", "the", "song!"]
-    assert all(text[each["start"] : each["end"]] == each["word"] for each in words)
+    assert explained["intent"] == given["intent"]
+    words = sorted(explained["words"], key=lambda each: each["start"])
+    assert [each["word"] for each in words] == ["play", "the", "song", "!"]
+    assert all(text[each["start"] :].startswith(each["word"]) for each in words)
     column = predictor.classes.index(given["intent"])
-    without = predictor.predict_proba([text, "  the song!", "play   song!", "play  the "])[:, column]
-    assert np.abs(without[0] - without[1:] - [each["weight"] for each in words]).max() < 1e-5
+    without = predictor.predict_proba([text, "  the song!", "play   song!", "play  the !", "play  the song"])[:, column]
+    assert np.abs(without[0] - without[1:] - [each["drop"] for each in words]).max() < 1e-5
 
 
 def test_nothing_is_explained_where_there_is_nothing(world):
-    assert world.post("/explain", {"text": " "}).json()["words"] == []
-    assert "at most 100 are explained" in world.post("/explain", {"text": "a " * 101}).json()["error"]
+    assert world.post("/explain", {"text": " "}).json()["explanation"] == []
     assert world.post("/explain", {"texts": ["a"]}).status_code == 400
+
+
+def test_words_far_behind_cost_nothing(world):
+    passes = world.predictors["first"]._engine.passes
+    passes.clear()
+    given = world.post("/explain", {"text": "play " * 500}).json()
+    assert len(given["explanation"][0]["words"]) == 500
+    assert sum(passes) <= 24 + 2  # as many as the model takes tokens
 
 
 # --- Open Inference Protocol -------------------------------------------------------------------------------------

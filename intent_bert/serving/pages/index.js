@@ -46,27 +46,28 @@ function bar(each) {
 }
 
 function showWords(answer) {
-  const most = Math.max(...answer.words.map((each) => Math.abs(each.weight)), 1e-9);
+  const words = answer.explanation[0].words; // the strongest first
+  const most = Math.max(...words.map((each) => Math.abs(each.drop)), 1e-9);
   const letters = answer.text;
   const parts = [];
   let place = 0;
-  for (const each of answer.words) {
+  for (const each of [...words].sort((one, other) => one.start - other.start)) {
     const start = letters.indexOf(each.word, place);
     if (start < 0) continue;
     parts.push(letters.slice(place, start));
     const word = element("span", "", each.word);
-    const strength = Math.abs(each.weight) < 0.001 ? 0 : 0.6 * Math.abs(each.weight) / most;
-    word.style.background = `rgba(var(${each.weight < 0 ? "--against" : "--for"}), ${strength.toFixed(3)})`;
-    word.title = `${each.weight < 0 ? "+" : "-"}${percent(Math.abs(each.weight))} without it`;
+    const strength = Math.abs(each.drop) < 0.001 ? 0 : (0.6 * Math.abs(each.drop)) / most;
+    word.style.background = `rgba(var(${each.drop < 0 ? "--against" : "--for"}), ${strength.toFixed(3)})`;
+    word.title = `${each.drop < 0 ? "+" : "-"}${percent(Math.abs(each.drop))} without it`;
     parts.push(word);
     place = start + each.word.length;
   }
   at("words").replaceChildren(...parts, letters.slice(place));
-  const strongest = answer.words.reduce((best, each) => (each.weight > best.weight ? each : best), answer.words[0]);
-  at("legend").textContent = strongest.weight < 0.001
+  const strongest = words[0];
+  at("legend").textContent = strongest.drop < 0.001
     ? "No word alone carried it: left out one at a time, none changes the probability."
     : `The stronger the colour, the more the probability changes when that word is left out. ` +
-      `Without "${strongest.word}" it falls by ${(100 * strongest.weight).toFixed(1)} points; ` +
+      `Without "${strongest.word}" it falls by ${(100 * strongest.drop).toFixed(1)} points; ` +
       `orange words speak against it.`;
 }
 
@@ -89,8 +90,8 @@ function show(answer) {
   at("why").textContent = why;
   at("ranking").replaceChildren(...answer.intent_ranking.map(bar));
   at("ranked").hidden = answer.intent_ranking.length === 0;
-  at("carried").hidden = answer.words.length === 0;
-  if (answer.words.length) showWords(answer);
+  at("carried").hidden = answer.explanation.length === 0;
+  if (answer.explanation.length) showWords(answer);
   at("result").hidden = false;
 }
 
