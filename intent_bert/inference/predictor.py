@@ -169,7 +169,10 @@ class IntentPredictor:
 
         With ``reject`` a text out of scope has no intent.
         """
-        predictions = self.predictions(texts)
+        return self.describe(self.predictions(texts), top_k, reject)
+
+    def describe(self, predictions: Predictions, top_k: int, reject: bool = False) -> list[Prediction]:
+        """As ``described``, of what ``predictions`` gave."""
         if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
             rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
