@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
+    from intent_bert.workbench.doctor import diagnose
 
 _HOMES = {
     "BertConfig": "bert",
@@ -77,6 +78,7 @@ _HOMES = {
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
+    "diagnose": "workbench.doctor",
     "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
@@ -112,6 +114,7 @@ __all__ = [
     "calibrate",
     "compare",
     "create_model",
+    "diagnose",
     "evaluate_probabilities",
     "export_model",
     "load_model",

@@ -76,6 +76,7 @@ def test_exported_names_are_pinned():
         "calibrate",
         "compare",
         "create_model",
+        "diagnose",
         "evaluate_probabilities",
         "export_model",
         "load_model",
