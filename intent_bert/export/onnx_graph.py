@@ -74,7 +74,7 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
 
 
 def encoder_model(bert: BertModelLayer) -> onnx.ModelProto:
-    """The graph of a frozen encoder in float32: the mean over the tokens as ``vector`` (B, H), and once more as logits."""
+    """The graph of a frozen encoder in float32: the mean over the tokens as ``vector`` (B, H), and again as logits."""
     graph, width = _Graph(int8=False), bert.config.hidden_size
     states = graph.encoder(bert, first_only=False)
     vector = graph.add("Identity", graph.mean(states[-1], width), result=VECTOR)

@@ -138,9 +138,7 @@ def read_proposals(findings: str | PathLike) -> dict[str, Proposal]:
     reader = RowReader(findings)
     missing = [name for name in _NEEDED if name not in reader.columns]
     if missing:
-        raise DataError(
-            f"{findings} is no findings.csv: it lacks the column {missing[0]!r}; give what doctor --output-dir has written"
-        )
+        raise DataError(f"{findings} lacks the column {missing[0]!r}: expected what doctor --output-dir has written")
     proposals: dict[str, Proposal] = {}
     for line, values in reader:
         row, suggestion = str(values["row"] or "").strip(), str(values["suggestion"] or "").strip()
@@ -149,9 +147,7 @@ def read_proposals(findings: str | PathLike) -> dict[str, Proposal]:
             continue
         place = f"{findings}, line {line}"
         if not row or ":" in row:
-            raise DataError(
-                f"{place}: {shown(suggestion)} names no row of the table: empty the cell, or put it in brackets"
-            )
+            raise DataError(f"{place}: {shown(suggestion)} names no row of the table: empty the cell, or bracket it")
         text = str(values["text"] or "")
         _add(proposals.setdefault(row, Proposal(line, text)), suggestion, place)
     return proposals
@@ -168,7 +164,7 @@ def _add(proposal: Proposal, suggestion: str, place: str) -> None:
                 raise DataError(f"{place}: nothing stands behind {sign.strip()!r}: write it, or empty the cell")
             if before not in (None, value):
                 raise DataError(
-                    f"{place}: {shown(value)} contradicts {shown(before)} in line {proposal.line} for the same row: keep one"
+                    f"{place}: {shown(value)} contradicts {shown(before)} of line {proposal.line}, on one row: keep one"
                 )
             setattr(proposal, name, value)
             return
@@ -193,8 +189,8 @@ def _checked(reader: RowReader, proposals: dict[str, Proposal], findings: str, c
         text = "" if proposal is None or is_missing(values[column]) else str(values[column])
         if proposal is not None and evened(masked(text)) != evened(proposal.text):
             raise DataError(
-                f"{findings}, line {proposal.line} is about {shown(proposal.text)}, but row {number} of {reader.path} is "
-                f"{shown(text)}: these findings are of another table, or it has changed; run doctor again"
+                f"{findings}, line {proposal.line} is about {shown(proposal.text)}, but row {number} of {reader.path} "
+                f"is {shown(text)}: these findings are of another table, or it has changed; run doctor again"
             )
     if left:
         row, proposal = next(iter(left.items()))

@@ -53,12 +53,15 @@ def doubts_of(vectors: np.ndarray, intents: Sequence[str], seed: int = 0, progre
         progress: shows a bar on stderr when the work takes over two seconds.
     """
     classes, own = np.unique(np.array(intents, object).astype(str), return_inverse=True)
-    vectors = unit(vectors)
+    learnt = out_of_fold(unit(vectors), own, seed, progress)
+    return doubts_from(unit(vectors), own, learnt, classes.tolist(), seed)
+
+
+def doubts_from(vectors: np.ndarray, own: np.ndarray, learnt: np.ndarray, classes: list[str], seed: int = 0) -> Doubts:
+    """What was learnt out of fold, float32 (N, C), together with what the neighbours say; ``vectors`` have length 1."""
     near, similarity = nearest_neighbours(vectors, NEIGHBOURS, seed)
-    learnt = _out_of_fold(vectors, own, len(classes), seed, progress)
     votes = _votes(near, similarity, own, len(classes))
-    judged = np.bincount(own)[own] >= FOLDS
-    return Doubts(classes.tolist(), own, (learnt + votes) / 2, judged, near, similarity)
+    return Doubts(classes, own, (learnt + votes) / 2, np.bincount(own)[own] >= FOLDS, near, similarity)
 
 
 def _votes(near: np.ndarray, similarity: np.ndarray, own: np.ndarray, classes: int) -> np.ndarray:
@@ -70,20 +73,20 @@ def _votes(near: np.ndarray, similarity: np.ndarray, own: np.ndarray, classes: i
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
 
 
-def _out_of_fold(vectors: np.ndarray, own: np.ndarray, classes: int, seed: int, progress: bool) -> np.ndarray:
-    """What a logistic regression on the other folds says, float32 (N, C)."""
+def out_of_fold(vectors: np.ndarray, own: np.ndarray, seed: int = 0, progress: bool = True) -> np.ndarray:
+    """What a logistic regression on the other folds says of each row, float32 (N, C)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
-    probabilities = np.zeros((len(own), classes), "float32")
+    probabilities = np.zeros((len(own), own.max() + 1), "float32")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of intents with fewer sentences than folds, which are not judged
         warnings.simplefilter("ignore", ConvergenceWarning)  # close enough to rank by
         folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, _foldable(own)))
         with progress_bar(FOLDS, "judging intents" if progress else None, "fold", delay=2, leave=False) as bar:
             for rest, held_out in folds:
-                model = LogisticRegression(C=10.0, max_iter=200, tol=1e-3).fit(vectors[rest], own[rest])
+                model = LogisticRegression(C=10.0, max_iter=100, tol=1e-3).fit(vectors[rest], own[rest])
                 probabilities[held_out[:, None], model.classes_] = model.predict_proba(vectors[held_out])
                 bar.update(1)
     return probabilities

@@ -16,7 +16,7 @@ _LEAST_SHARE = 1 / 3
 _TOLD = 0.2  # of all texts must hold a word of the table's language, or it is not told
 COMMON = {  # the commonest words of each language, written without accents where people leave them out as well
     "English": "the a an to of in is it my i you for on and that this what how can do with me are be was have not will",
-    "German": "der die das und ist nicht ich ein eine zu mit den dem auf für von es sie wie kann mir mein meine im wird",
+    "German": "der die das und ist nicht ich ein eine zu mit den dem auf für von es sie wie kann mir mein meine im",
     "French": "le la les des un une et est je ne pas que qui dans pour avec sur ce mon ma mes du au il vous comment",
     "Spanish": "el la los las un una y es no que en por para con se mi mis del al lo como yo puedo cómo está",
     "Italian": "il lo la gli le un una e è non che di per con si mio mia del della nel sono come ho posso questo",

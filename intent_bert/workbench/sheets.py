@@ -24,8 +24,8 @@ from intent_bert.data.cells import is_missing, text_problem
 from intent_bert.data.datasets import NAMED, load, split_files
 from intent_bert.data.label_sets import joined, label_set
 from intent_bert.data.labels import label_problem, plain_label
-from intent_bert.data.rows import RowReader
-from intent_bert.data.tables import Source, read_table
+from intent_bert.data.rows import RowReader, require_column
+from intent_bert.data.tables import Source
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.workbench.findings import DELETE, Finding, advice
 from intent_bert.workbench.masks import masked
@@ -151,14 +151,16 @@ def _sheet(name: str, table: Source, text_column: str, label_column: str, separa
 
 
 def _raw_rows(table: Source, text_column: str, label_column: str) -> tuple[str, Iterable[tuple[Any, Any, Any]]]:
-    """Where from, and (row, text, label) as they stand there; of a torn row of a file the problem in place of both."""
+    """Where from, and (row, text, label) as they stand there."""
+    if isinstance(table, tuple) and len(table) == 2 and len(table[0]) == len(table[1]):
+        return "the given texts", zip(range(len(table[0])), *table, strict=True)
+    if isinstance(table, pd.DataFrame):
+        source = str(table.attrs.get("source", "the DataFrame"))
+        for column, flag in ((text_column, "text"), (label_column, "label")):
+            require_column(source, table.columns, column, flag)
+        return source, zip(table.index, table[text_column], table[label_column], strict=True)
     if not isinstance(table, (str, PathLike)):
-        usable = table.dropna(how="all") if isinstance(table, pd.DataFrame) else table
-        if isinstance(table, pd.DataFrame) and {text_column, label_column} <= set(table.columns):
-            columns = (table.index, table[text_column], table[label_column])
-            return str(table.attrs.get("source", "the DataFrame")), zip(*columns, strict=True)
-        frame = read_table(usable, text_column, label_column)  # a pair, or it says what is wrong
-        return str(frame.attrs["source"]), zip(frame.index, frame[TEXT], frame[INTENT], strict=True)
+        raise DataError(f"expected a path, a DataFrame or (texts, labels) of one length, got {type(table).__name__}")
     reader = RowReader(table)
     reader.require(text_column)
     reader.require(label_column, "label")

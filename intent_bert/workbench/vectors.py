@@ -108,7 +108,7 @@ class FrozenEncoder:
             engine = choose_engine(model)
             if engine == KERAS:
                 raise SettingsError(
-                    f"{self.folder} has no model for ONNX Runtime: intent-bert export {self.folder} --format onnx writes it"
+                    f"{self.folder} has no model for ONNX Runtime: intent-bert export {self.folder} writes it"
                 )
             return model.file(ENGINE_FILES[engine]), _sha256(model.file(ENGINE_FILES[engine]))
         file = self._graph_file()
