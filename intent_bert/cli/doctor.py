@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
 from intent_bert.cli.arguments import add_columns, add_command, add_separator
 from intent_bert.cli.console import FOUND, import_tensorflow_quietly
 from intent_bert.config import LABEL_SEPARATOR
@@ -36,7 +37,7 @@ def add_commands(commands: Any) -> None:
         help="exit with 3 where there is one this bad",
     )
     command.add_argument(
-        "--checkpoint", default="all-MiniLM-L6-v2", metavar="NAME|DIR",
+        "--checkpoint", default=DEFAULT_CHECKPOINT, metavar="NAME|DIR",
         help="whose vocabulary and vectors are used; a model folder works as well",
     )  # fmt: skip
     command.add_argument("--max-seq-len", type=int, metavar="N", help="longer texts are cut (default: as in training)")

@@ -85,9 +85,8 @@ def test_mistakes(place, row, text, suggestion, sentence):
 
 def test_nothing_is_overwritten_and_other_files_are_refused(place):
     path = findings(place, proposal(2, "play it", "delete"))
-    for output, sentence in (
-        ("table.csv", "it is there already"), ("new.txt", "can't tell how to write"), ("no/new.csv", "there is no folder"),
-    ):  # fmt: skip
+    refused = {"table.csv": "it is there already", "new.txt": "can't tell how to", "no/new.csv": "there is no folder"}
+    for output, sentence in refused.items():
         with pytest.raises(SettingsError, match=sentence):
             apply_findings(place / "table.csv", path, place / output)
     with pytest.raises(DataError, match="lacks the column 'row'"):

@@ -10,6 +10,7 @@ import pytest
 
 from intent_bert import diagnose
 from intent_bert.errors import DataError, SettingsError
+from intent_bert.inference.engines import OnnxEngine
 from intent_bert.workbench.doctor import Diagnosis, examine
 from intent_bert.workbench.doctor_page import doctor_page
 from intent_bert.workbench.findings import COLUMNS, KINDS, SEVERITIES, Finding, in_order, one_line
@@ -160,8 +161,12 @@ def test_vectors_are_those_of_keras(tiny_checkpoint, cache):
 def test_kept_vectors_are_read_again(tiny_checkpoint, cache, tmp_path, monkeypatch):
     encoder = FrozenEncoder(tiny_checkpoint)
     first = encoder.vectors(["play music", "rain"], memory=tmp_path / "memory")
-    monkeypatch.setattr("intent_bert.workbench.vectors._AT_ONCE", None)  # nothing is computed any more
-    assert (encoder.vectors(["rain", "play music"], memory=tmp_path / "memory") == first[::-1]).all()
+    asked: list[int] = []
+    outputs = OnnxEngine.outputs
+    monkeypatch.setattr(OnnxEngine, "outputs", lambda self, ids: asked.append(len(ids)) or outputs(self, ids))
+    found = encoder.vectors(["rain", "play music", "weather"], memory=tmp_path / "memory")
+    assert (found[:2] == first[::-1]).all()
+    assert asked == [1, 1]  # how wide a vector is, and the one that is new
 
 
 def test_once_drawn_no_tensorflow_is_imported(tiny_checkpoint, cache):
@@ -180,7 +185,7 @@ def test_a_model_folder_gives_its_own_vectors(trained, cache, caplog):
     assert encoder.is_tuned
     assert encoder.is_drawn
     assert encoder.max_seq_len == 32
-    texts = [f"play {word}" for word in ["music", "song", "table", "rain", "movie", "show", "park", "me", "now", "it", "a", "the"]]
+    texts = [f"play {first} {second}" for first in "abcd" for second in "xyz"]
     examine(sheets_of((texts, ["a", "b"] * 6)), encoder, progress=False)
     assert "it has learnt its mistakes as well" in caplog.text
 
