@@ -84,7 +84,7 @@ def test_several_labels(doctor, table, capsys):
         (["--output", "new.csv"], "--apply FINDINGS and --output NEW_TABLE go together"),
         (["--label-column", "topic"], "has no column 'topic'"),
         (["--against", "nothing.csv"], "no such file: nothing.csv"),
-        (["--max-seq-len", "2"], "max_seq_len must be at least 3"),
+        (["--max-seq-len", "2"], "max_seq_len must be 3 to 48 tokens"),
         (["--apply", "a.csv", "--output", "b.csv", "--output-dir", "c"], "--output-dir is not for --apply"),
     ],
 )

@@ -75,7 +75,7 @@ def some_texts(number: int, seed: int = 0) -> list[str]:
     words = ["".join(chr(97 + letter) for letter in rng.integers(0, 26, 5)) for _ in range(500)]
     texts: list[str] = []
     while len(texts) < number:
-        sentence = [words[word] for word in rng.integers(0, 500, 9)]
+        sentence = [words[word] for word in rng.integers(0, 500, 14)]
         texts += [" ".join(sentence), " ".join([*sentence[:-1], words[rng.integers(0, 500)]])]
     return list(dict.fromkeys(texts))[:number]
 
