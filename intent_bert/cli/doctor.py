@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.cli.arguments import add_columns, add_command, add_separator
 from intent_bert.cli.console import FOUND, import_tensorflow_quietly
 from intent_bert.config import LABEL_SEPARATOR

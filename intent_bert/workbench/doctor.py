@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.config import INTENT, TEXT
 from intent_bert.data.tables import Source
 from intent_bert.workbench.doubts import LEAST_ROWS, doubts_of
