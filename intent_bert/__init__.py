@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from intent_bert.training.run import train
     from intent_bert.workbench.behaviour import check_behaviour
     from intent_bert.workbench.diff import diff_models
+    from intent_bert.workbench.doctor import diagnose
     from intent_bert.workbench.report import report_model
     from intent_bert.workbench.report_results import Report
 
@@ -83,6 +84,7 @@ _HOMES = {
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
     "diff_models": "workbench.diff",
+    "diagnose": "workbench.doctor",
     "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
@@ -122,6 +124,7 @@ __all__ = [
     "check_behaviour",
     "compare",
     "create_model",
+    "diagnose",
     "diff_models",
     "evaluate_probabilities",
     "export_model",

@@ -78,6 +78,7 @@ def test_exported_names_are_pinned():
         "check_behaviour",
         "compare",
         "create_model",
+        "diagnose",
         "diff_models",
         "evaluate_probabilities",
         "export_model",
