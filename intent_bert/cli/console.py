@@ -99,6 +99,19 @@ def import_tensorflow_quietly() -> None:
             os.close(stderr)
 
 
+def import_engine_quietly(model_dir: str, engine: str) -> None:
+    """Import TensorFlow without what it prints where a model folder can be computed by Keras alone; check the folder.
+
+    Raises:
+        ModelFolderError, SettingsError: no such folder, or the engine can't be had.
+    """
+    from intent_bert.inference.engines import KERAS, choose_engine
+    from intent_bert.model.folder import ModelFolder
+
+    if choose_engine(ModelFolder(model_dir), engine) == KERAS:
+        import_tensorflow_quietly()
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "

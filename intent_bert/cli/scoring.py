@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
-from intent_bert.cli.console import import_tensorflow_quietly
+from intent_bert.cli.console import import_engine_quietly
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, SettingsError
 
@@ -250,14 +250,10 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
-    from intent_bert.inference.engines import KERAS, choose_engine
     from intent_bert.inference.predictor import IntentPredictor
-    from intent_bert.model.folder import ModelFolder
 
-    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
-    if engine == KERAS:
-        import_tensorflow_quietly()
-    return IntentPredictor.load(options.model_dir, engine=engine)
+    import_engine_quietly(options.model_dir, options.engine)
+    return IntentPredictor.load(options.model_dir, engine=options.engine)
 
 
 def _lines(stream: Any) -> Iterator[str]:

@@ -198,7 +198,12 @@ class IntentPredictor:
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
-        return self._engine.outputs(self._encode(texts))
+        return self.ids_and_outputs(texts)[1]
+
+    def ids_and_outputs(self, texts: Sequence[str]) -> tuple[list[list[int]], Outputs]:
+        """The ids of texts, [CLS] and [SEP] among them, and what lies beneath their probabilities."""
+        ids = self._encode(texts)
+        return ids, self._engine.outputs(ids)
 
     def predict_one(self, text: str) -> Answer:
         """The intent of one text."""
