@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
+    from intent_bert.workbench.discovery import Discovery, discover
+    from intent_bert.workbench.drift import Drift, detect_drift, learn_usual
+    from intent_bert.workbench.suggestions import suggest
 
 _HOMES = {
     "BertConfig": "bert",
@@ -83,6 +86,12 @@ _HOMES = {
     "split_table": "data.splits",
     "export_model": "export.exports",
     "train": "training.run",
+    "Discovery": "workbench.discovery",
+    "discover": "workbench.discovery",
+    "Drift": "workbench.drift",
+    "detect_drift": "workbench.drift",
+    "learn_usual": "workbench.drift",
+    "suggest": "workbench.suggestions",
 }
 __all__ = [
     "Answer",
@@ -94,8 +103,10 @@ __all__ = [
     "CompareConfig",
     "Comparison",
     "DataError",
+    "Discovery",
     "DiskError",
     "DownloadError",
+    "Drift",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
@@ -112,14 +123,18 @@ __all__ = [
     "calibrate",
     "compare",
     "create_model",
+    "detect_drift",
+    "discover",
     "evaluate_probabilities",
     "export_model",
+    "learn_usual",
     "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",
     "read_table",
     "split_table",
+    "suggest",
     "train",
 ]
 
