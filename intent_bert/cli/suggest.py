@@ -1,4 +1,4 @@
-"""The commands ``suggest`` and ``discover``: what to label next, what the model does not know; and bringing both home."""
+"""The commands ``suggest`` and ``discover``: what to label next, and what no intent was planned for."""
 
 import argparse
 import logging
@@ -111,7 +111,7 @@ def run_discover(options: argparse.Namespace) -> None:
     write_files(output, found.files(guard_formulas=options.guard_formulas))
     print(described(found))
     logger.info(
-        "give a group of %s a name in the column intent, then: intent-bert discover LABELLED --merge %s --output NEW.csv",
+        "name groups of %s in the column intent, then: intent-bert discover LABELLED --merge %s --output NEW.csv",
         output / GROUPS_FILE,
         output,
     )

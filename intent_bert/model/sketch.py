@@ -21,7 +21,7 @@ from intent_bert.model.decision import NO_INTENT, Decision, is_wordless
 from intent_bert.model.outputs import Outputs
 
 LEAST_ROWS = 50  # sentences that tell what is usual
-MOST_VECTORS = 1000  # that are kept
+MOST_VECTORS = 500  # that are kept
 HISTOGRAMS = ("intents", "confidence", "score", "refused", "length", "unknown words")
 _DIMENSIONS = 48  # of a short vector, for each of the two spaces
 _CONFIDENCES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)

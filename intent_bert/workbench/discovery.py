@@ -2,11 +2,15 @@
 
     table -> refused sentences (out of scope) -> vectors -> Ward's tree -> cut where the silhouette is best -> groups
 
-A group is told by its typical sentences, by words that are frequent in it and rare elsewhere (tf-idf), and by the known
-intent that it is nearest to. Nobody says how many groups there are. What comes of groups that were given a name is told
-in merging.py.
+A group is told by its typical sentences, by words that are frequent in it and rare in the whole table (tf-idf), and by
+the known intent that it is nearest to. Nobody says how many groups there are. What comes of groups that were given a
+name is told in merging.py.
 """
 
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -28,9 +32,12 @@ if TYPE_CHECKING:
 LEAST_REFUSED = 10  # sentences that can be grouped
 MOST_GROUPED = 4000  # that the tree is made of; further ones go to the nearest group
 LEAST_IN_A_GROUP = 3
+USUAL_SIZE = 10  # of a group at least, on average: the silhouette alone likes pairs best
 ALONE = 0  # in place of a group's number
 _TYPICAL, _KEY_WORDS = 3, 5
 _CUTS = 24  # numbers of groups that are tried
+_MOST_WORDS = 200_000  # that are counted; beyond, those of one sentence are forgotten
+_WORD = re.compile(r"\w{2,}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,35 +97,35 @@ def discover(
     """
     predictor = IntentPredictor.load(folder, engine=engine)
     predictor.decision.check_threshold()
-    rows, refused, outputs = _refused(predictor, table, text_column, verbose)
+    counts, refused, outputs = _refused(predictor, table, text_column, verbose)
     if not outputs.vectors.shape[1]:
         raise SettingsError(
             f"the engine {predictor.engine!r} of {folder} gives no vectors: intent-bert export {folder}"
         )
     if len(refused) < LEAST_REFUSED:
         raise DataError(
-            f"the model refuses {len(refused)} of the {rows} sentences of {name_of(table)}, too few to tell groups: "
-            f"{LEAST_REFUSED} are needed"
+            f"the model refuses {len(refused)} of the {counts.rows} sentences of {name_of(table)}, too few to tell "
+            f"groups: {LEAST_REFUSED} are needed"
         )
     vectors = grouping_vectors(outputs)
     groups = grouped(vectors, seed)
-    return _described(rows, refused, vectors, groups, outputs, [str(each) for each in predictor.classes])
+    return _described(counts, refused, vectors, groups, outputs, [str(each) for each in predictor.classes])
 
 
 def _refused(
     predictor: IntentPredictor, table: Sentences, text_column: str, verbose: int
-) -> tuple[int, list[Sentence], Outputs]:
-    """How many sentences there are, those out of scope, and what the model computes for these."""
-    rows, refused, parts = 0, [], []
+) -> tuple["WordCounts", list[Sentence], Outputs]:
+    """The words of all sentences, the sentences out of scope, and what the model computes for these."""
+    counts, refused, parts = WordCounts(), [], []
     for chunk in chunks(sentences_of(table, text_column), "looking for unknown sentences" if verbose else None):
         ids, outputs = predictor.ids_and_outputs([each.text for each in chunk])
         wordless = is_wordless(ids)
         scores = predictor.decision.predictions(outputs, wordless).scores
         out = (scores < predictor.decision.threshold) & ~wordless
-        rows += len(chunk)
+        counts.add(each.text for each in chunk)
         refused += [sentence for sentence, is_out in zip(chunk, out, strict=True) if is_out]
         parts.append([each[out] for each in outputs])
-    return rows, refused, Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    return counts, refused, Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 # --- grouping ----------------------------------------------------------------------------------------------------
@@ -158,7 +165,7 @@ def _best_cut(vectors: np.ndarray) -> np.ndarray:
 
     tree, distances = linkage(vectors, "ward"), cosine_distances(vectors)
     np.fill_diagonal(distances, 0)
-    most = max(len(vectors) // LEAST_IN_A_GROUP, 2)
+    most = max(len(vectors) // USUAL_SIZE, int(len(vectors) ** 0.5), 2)
     best, found = -1.0, np.zeros(len(vectors), "int64")
     for number in np.unique(np.geomspace(2, most, _CUTS).round().astype(int)):
         groups = fcluster(tree, int(number), "maxclust") - 1
@@ -173,7 +180,7 @@ def _best_cut(vectors: np.ndarray) -> np.ndarray:
 
 
 def _described(
-    rows: int,
+    counts: "WordCounts",
     refused: list[Sentence],
     vectors: np.ndarray,
     groups: np.ndarray,
@@ -186,7 +193,6 @@ def _described(
     nearest = outputs.logits.argmax(axis=1)
     probabilities = np.exp(outputs.logits - outputs.logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    words = key_words(texts, groups)
     records: list[dict[str, Any]] = []
     lines: list[tuple[int, Any, str, str]] = []
     numbers = [int(each) for each in np.unique(groups) if each != ALONE]
@@ -205,7 +211,7 @@ def _described(
                 GROUP: number,
                 "size": len(members),
                 "intent": "",
-                "key_words": words[number],
+                "key_words": ", ".join(counts.key_words([texts[each] for each in members])),
                 "nearest_intent": classes[mean.argmax()],
                 "similarity": round(float(mean.max()), 4),
                 **{f"typical_{place}": text for place, text in enumerate(typical, start=1)},
@@ -214,30 +220,48 @@ def _described(
     columns = [GROUP, "size", "intent", "key_words", "nearest_intent", "similarity"]
     columns += [f"typical_{place}" for place in range(1, _TYPICAL + 1)]
     return Discovery(
-        rows,
+        counts.rows,
         len(refused),
         pd.DataFrame(records, columns=columns),
         pd.DataFrame(lines, columns=[GROUP, "row", "text", "nearest_intent"]),
     )
 
 
-def key_words(texts: list[str], groups: np.ndarray) -> dict[int, str]:
-    """Of each group the words that are frequent in it and rare in the others (tf-idf over whole groups)."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+class WordCounts:
+    """In how many sentences of a table each word stands."""
 
-    numbers = [int(each) for each in np.unique(groups)]
-    documents = [" ".join(text for text, group in zip(texts, groups, strict=True) if group == each) for each in numbers]
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True, smooth_idf=True)
-    try:
-        weights = vectorizer.fit_transform(documents).toarray()
-    except ValueError:  # not a word in them: signs alone
-        return dict.fromkeys(numbers, "")
-    words = vectorizer.get_feature_names_out()
-    found = {}
-    for number, row in zip(numbers, weights, strict=True):
-        order = np.argsort(-row, kind="stable")[:_KEY_WORDS]
-        found[number] = ", ".join(words[each] for each in order if row[each] > 0)
-    return found
+    def __init__(self) -> None:
+        self.rows, self._sentences = 0, Counter[str]()
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Count further sentences."""
+        for text in texts:
+            self.rows += 1
+            self._sentences.update(_words(text))
+        if len(self._sentences) > _MOST_WORDS:
+            self._sentences = Counter({word: count for word, count in self._sentences.items() if count > 1})
+
+    def key_words(self, texts: Sequence[str], number: int = _KEY_WORDS) -> list[str]:
+        """The words that stand in many of these sentences and in few of all (tf-idf).
+
+        >>> counts = WordCounts()
+        >>> counts.add(["pay the bill", "the bill is wrong", "the song", "play the song"])
+        >>> counts.key_words(["pay the bill", "the bill is wrong"], 1)
+        ['bill']
+        """
+        here = Counter(word for text in texts for word in _words(text))
+        least = 2 if len(texts) > 1 else 1
+        weights = {
+            word: count * math.log(self.rows / max(self._sentences[word], count))
+            for word, count in here.items()
+            if count >= least
+        }
+        best = sorted(weights, key=lambda word: (-weights[word], word))
+        return [word for word in best if weights[word] > 0][:number]
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.casefold()) if not word.isdigit()}
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

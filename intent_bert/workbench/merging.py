@@ -120,7 +120,7 @@ def merge(
             had += 1
         else:
             raise DataError(
-                f"{row.where}: {shown(row.text)} is {row.intent!r} here, and {former[0]!r} in {former[1]}: decide for one"
+                f"{row.where}: {shown(row.text)} is {row.intent!r} here, and {former[0]!r} in {former[1]}: choose one"
             )
     write_file(output, csv_text([columns, *old, *added], separator_of(output)))
     new = sorted({row.intent for row in rows} - intents)

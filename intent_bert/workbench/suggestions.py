@@ -12,7 +12,7 @@ table that was filled in comes to the labelled ones is told in merging.py.
 import re
 from collections.abc import Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def suggest(
     number: int,
     *,
     text_column: str = TEXT,
-    labelled: Sentences | None = None,
+    labelled: "Sentences | None" = None,
     engine: str = "auto",
     seed: int = 0,
     verbose: int = 0,
