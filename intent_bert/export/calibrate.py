@@ -23,7 +23,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.evaluation.card import with_trust
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.decision import Decision, is_wordless
+from intent_bert.model.decision import Decision
 from intent_bert.model.folder import (
     CARD_FILE,
     CONFIG_FILE,
@@ -120,17 +120,19 @@ def _outputs(predictor: IntentPredictor, table: "pd.DataFrame", classes: list) -
     from intent_bert.files.progress import progress_bar
 
     texts, parts = list(table[TEXT]), []
+    every_id: list[list[int]] = []
     with progress_bar(len(texts), "computing", "sentence", delay=2, leave=False) as bar:
         for start in range(0, len(texts), 4096):
-            parts.append(predictor.outputs(texts[start : start + 4096]))
-            bar.update(len(parts[-1].logits))
+            ids, outputs = predictor.ids_and_outputs(texts[start : start + 4096])
+            wordless = is_wordless(ids)
+            every_id += compress(ids, ~wordless)
+            labels = label_ids(table[INTENT][start : start + 4096], classes)
+            parts.append((*(each[~wordless] for each in outputs), labels[~wordless]))
+            bar.update(len(wordless))
     if not parts:
         return HeldOut.none(), []
-    outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    ids, _ = predictor.tokenizer.encode(texts, predictor.max_seq_len)
-    usable = ~is_wordless(ids)
-    held_out = HeldOut(Outputs(*(each[usable] for each in outputs)), label_ids(table[INTENT], classes)[usable])
-    return held_out, list(compress(ids, usable))
+    *outputs_of_all, labels_of_all = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return HeldOut(Outputs(*outputs_of_all), labels_of_all), every_id
 
 
 def _decided(

@@ -96,7 +96,7 @@ def discover(
         ModelFolderError: the folder can't be used.
     """
     predictor = IntentPredictor.load(folder, engine=engine)
-    predictor.decision.check_threshold()
+    predictor.check_threshold()
     counts, refused, outputs = _refused(predictor, table, text_column, verbose)
     if not outputs.vectors.shape[1]:
         raise SettingsError(
