@@ -23,7 +23,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.evaluation.card import with_trust
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.decision import Decision
+from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.folder import (
     CARD_FILE,
     CONFIG_FILE,
