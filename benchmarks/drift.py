@@ -3,10 +3,10 @@
     .venv/bin/intent-bert train --data snips --output-dir runs/snips
     .venv/bin/python benchmarks/drift.py runs/snips --usual snips --strange banking77
 
-Three kinds of tables are drawn 100 times each: halves of the usual test table, 500 rows of the strange one, and 500 rows
-of both, a fifth of them strange. Each is judged as ``intent-bert drift`` judges a table. ``--held-out`` draws from the
-validation rows of the model's own training in place of the test table: one half of them is what is usual, the other half
-is judged. That is how the least effects were chosen; the test table was looked at once, afterwards.
+Three kinds of tables are drawn 100 times each: halves of the usual test table, 500 rows of the strange one, and 500
+rows of both, a fifth of them strange. Each is judged as ``intent-bert drift`` judges a table. ``--held-out`` draws from
+the validation rows of the model's own training in place of the test table: one half is what is usual, the other half is
+judged. That is how the least effects were chosen; the test table was looked at once, afterwards.
 """
 
 import argparse
