@@ -95,7 +95,7 @@ class Sketch:
         empty = cls(edges, nothing, means, np.maximum(spreads, floor).astype("float32"), signs, rows)
         profile = empty.profile(observed)
         kept = np.sort(rng.permutation(rows)[:MOST_VECTORS])
-        usual = Profile(profile.counts, profile.vectors[kept])
+        usual = Profile(profile.counts, profile.vectors[kept] if len(profile.vectors) else profile.vectors)
         return cls(edges, usual, empty.means, empty.spreads, signs, rows)
 
     def profile(self, observed: Observed) -> Profile:
