@@ -314,10 +314,9 @@ def cell_name(what: str, cell: int, sketch: Sketch, classes: list[str]) -> str:
         return "no word" if cell == 0 else classes[cell - 1]
     if what == "refused":
         return ("in scope", "refused")[cell]
-    edges = sketch.edges[what]
+    edges = [f"{edge:.3g}" for edge in sketch.edges[what]]
     if what == "unknown words":
-        edges = np.round(edges, 3)
+        edges[0] = "0"
     if cell == 0:
-        return "none" if what == "unknown words" else f"below {edges[0]:g}" if len(edges) else "any"
-    below = f" to {edges[cell]:g}" if cell < len(edges) else " and more"
-    return f"{edges[cell - 1]:.3g}{below}" if what == "score" else f"{edges[cell - 1]:g}{below}"
+        return "none" if what == "unknown words" else f"below {edges[0]}" if edges else "any"
+    return f"{edges[cell - 1]} to {edges[cell]}" if cell < len(edges) else f"{edges[cell - 1]} and more"

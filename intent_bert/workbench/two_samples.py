@@ -28,13 +28,16 @@ class TwoSamples(NamedTuple):
 def histogram_test(usual: np.ndarray, new: np.ndarray) -> TwoSamples | None:
     """The PSI of two histograms, counts (cells,) each, and the p-value of a chi-square test of homogeneity.
 
-    Cells with few rows are joined to one. None where fewer than two cells are left: there is nothing to compare.
+    Cells with few rows are joined to one; of two cells the p-value is Fisher's exact one. None where fewer than two
+    cells are left: there is nothing to compare.
 
     >>> round(histogram_test(np.array([500, 500]), np.array([50, 50])).effect, 3)
     0.0
     """
-    from scipy.stats import chi2_contingency
+    from scipy.stats import chi2_contingency, fisher_exact
 
+    if len(usual) == 2 and usual.sum() and new.sum():
+        return TwoSamples(psi(usual, new), float(fisher_exact(np.stack([usual, new])).pvalue))
     cells = joined(usual, new)
     if cells is None:
         return None
