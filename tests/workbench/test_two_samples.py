@@ -21,7 +21,12 @@ def test_cells_of_few_rows_are_joined():
     usual, new = np.array([50, 40, 30, 30]), np.array([5, 4, 3, 30])
     assert joined(usual, new).shape == (2, 4)
     assert joined(np.array([100, 1]), np.array([50, 0])) is None
-    assert histogram_test(np.array([100, 1]), np.array([50, 0])) is None
+    assert histogram_test(np.array([100, 1, 0]), np.array([50, 0, 0])) is None
+
+
+def test_a_share_has_an_exact_p_value():
+    expected = 1 / 6 + 1 / 6  # of the six ways to choose two of four rows, the two that part them wholly
+    assert histogram_test(np.array([2, 0]), np.array([0, 2])).p_value == pytest.approx(expected)
 
 
 def test_p_values_of_histograms_hold_and_find():
