@@ -48,9 +48,12 @@ if TYPE_CHECKING:
     from intent_bert.training.run import train
     from intent_bert.workbench.behaviour import check_behaviour
     from intent_bert.workbench.diff import diff_models
+    from intent_bert.workbench.discovery import Discovery, discover
     from intent_bert.workbench.doctor import diagnose
+    from intent_bert.workbench.drift import Drift, detect_drift, learn_usual
     from intent_bert.workbench.report import report_model
     from intent_bert.workbench.report_results import Report
+    from intent_bert.workbench.suggestions import suggest
 
 _HOMES = {
     "BertConfig": "bert",
@@ -93,6 +96,12 @@ _HOMES = {
     "train": "training.run",
     "Report": "workbench.report_results",
     "report_model": "workbench.report",
+    "Discovery": "workbench.discovery",
+    "discover": "workbench.discovery",
+    "Drift": "workbench.drift",
+    "detect_drift": "workbench.drift",
+    "learn_usual": "workbench.drift",
+    "suggest": "workbench.suggestions",
 }
 __all__ = [
     "Answer",
@@ -104,8 +113,10 @@ __all__ = [
     "CompareConfig",
     "Comparison",
     "DataError",
+    "Discovery",
     "DiskError",
     "DownloadError",
+    "Drift",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
@@ -124,10 +135,13 @@ __all__ = [
     "check_behaviour",
     "compare",
     "create_model",
+    "detect_drift",
     "diagnose",
     "diff_models",
+    "discover",
     "evaluate_probabilities",
     "export_model",
+    "learn_usual",
     "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",
@@ -135,6 +149,7 @@ __all__ = [
     "read_table",
     "report_model",
     "split_table",
+    "suggest",
     "train",
 ]
 

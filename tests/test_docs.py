@@ -91,6 +91,10 @@ def world(
     for name in ("sample", "live", "new"):
         shutil.copytree(trained.folder, tmp_path / "runs" / name)
     calibrate(tmp_path / "runs" / "sample", read_table(rest))  # it can reject
+    rest.to_csv(tmp_path / "labelled.csv", index=False)
+    rest[["text"]].assign(time="2026-03-31").to_csv(tmp_path / "last_month.csv", index=False)
+    nobody_planned = [f"zx{'qk' * (number % 4)} {number % 3}{number % 4} vv" for number in range(40)]
+    pd.DataFrame({"text": [*test["text"], *nobody_planned]}).to_csv(tmp_path / "log.csv", index=False)
     strange = pd.DataFrame({"text": ["zzz xyz", "qq ww ee"], "intent": "none"})
     strange[["text"]].to_csv(tmp_path / "strange.csv", index=False)
     for name, table in (("my", rest), ("mine", test)):

@@ -207,12 +207,17 @@ class IntentPredictor:
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
-        return self.computed(texts)[0]
+        return self.ids_and_outputs(texts)[1]
 
     def computed(self, texts: Sequence[str]) -> tuple[Outputs, np.ndarray]:
         """The outputs, and which texts have no word in them, bool (N,): all that a decision takes."""
+        ids, outputs = self.ids_and_outputs(texts)
+        return outputs, is_wordless(ids)
+
+    def ids_and_outputs(self, texts: Sequence[str]) -> tuple[list[list[int]], Outputs]:
+        """The ids of texts, [CLS] and [SEP] among them, and the outputs."""
         ids = self._encode(texts)
-        return self._engine.outputs(ids), is_wordless(ids)
+        return ids, self._engine.outputs(ids)
 
     def explain(self, text: str, known: KnownSentences | None = None) -> Explanation:
         """Why one text has its prediction: its words, and the nearest of the sentences that are given.
