@@ -234,7 +234,7 @@ _ALL = [
     Method("bert-tfidf-svm", "frozen", "frozen BERT vectors (mean) and TF-IDF + linear SVM",
            _pipeline(_bert_and_tfidf, _svm), _check_both, "mean"),
     Method("frozen-linear", "frozen", "linear softmax over the frozen [CLS] vector",
-           _tuned(head="linear", train_layers="head"), _check_tuned()),
+           _tuned(pooling="cls", head="linear", train_layers="head"), _check_tuned()),
     Method("frozen-rnn", "frozen", "BiLSTM over frozen token vectors",
            _tuned(head="rnn", train_layers="head"), _check_tuned()),
     _last(2),

@@ -4,6 +4,7 @@
 
     head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout -> logits
              linear   pooling (B, H) -> dropout -> logits
+             cosine   pooling (B, H) -> dropout -> cosines with each intent's direction, scaled: logits
              rnn      bidirectional LSTM over the tokens (B, 2 * RNN_UNITS) -> dropout -> logits
 
 B sentences, T tokens, H hidden_size, C intents. ``create_model`` ends in the softmax, as the tutorial has it: train
@@ -27,6 +28,7 @@ from intent_bert.bert.pretrained import resolve
 from intent_bert.config import Architecture, trained_layers
 from intent_bert.data.labels import Label
 from intent_bert.errors import SettingsError
+from intent_bert.model.cosine import CosineLogits
 from intent_bert.model.pooling import TokenPooling
 
 RNN_UNITS = 128  # in each direction
@@ -132,7 +134,8 @@ def build_model(
     if head == "dense":
         x = keras.layers.Dense(config.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
         x = keras.layers.Dropout(architecture.dropout, name="dropout_2", dtype=dtype)(x)
-    x = keras.layers.Dense(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
+    to_logits = CosineLogits if head == "cosine" else keras.layers.Dense
+    x = to_logits(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
     if architecture.multi_label:
         probabilities = keras.layers.Activation("sigmoid", name=PROBABILITIES, dtype="float32")(x)
     else:

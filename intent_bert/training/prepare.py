@@ -40,6 +40,12 @@ class Sentences:
         texts = list(table[TEXT])
         return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
 
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of them, in this order."""
+        return type(self)(
+            [self.texts[row] for row in rows], [self.labels[row] for row in rows], [self.ids[row] for row in rows]
+        )
+
     def numbers(self, classes: Sequence[Label]) -> np.ndarray:
         """Of each sentence's label among the classes, int32 (N,), -1 where it is not there; not for label sets."""
         return label_ids(self.labels, classes)  # type: ignore[arg-type]
