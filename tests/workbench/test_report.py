@@ -106,7 +106,7 @@ def test_the_page_shows_it_and_keeps_texts_texts():
     assert "can&#39;t tell which sentences are in scope" in html
     data = listed(html)
     assert data["rows"] == [*CLASSES, "sport"]
-    assert data["sentences"]["0,1"] == [["3", "rain", "0.99"]]
+    assert data["sentences"]["0,1"] == [["3", "rain", "1.00"]]
     assert [cells[1] for cells in data["sentences"]["0,0"]] == ["play song", "play song please"]
 
 
