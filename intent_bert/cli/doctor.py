@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--against", metavar="TABLE2", help="a table whose sentences should not stand in TABLE")
     add_columns(command)
     command.add_argument("--multi-label", action="store_true", help="a row may have several labels, or none")
-    add_separator(command, LABEL_SEPARATOR, "with --multi-label, what joins the labels of a row")
+    add_separator(command, f"with --multi-label, what joins the labels of a row (default: {LABEL_SEPARATOR})")
     command.add_argument("--output-dir", metavar="DIR", help="also write findings.csv and report.html here")
     command.add_argument(
         "--fail-on",
@@ -50,6 +50,8 @@ def add_commands(commands: Any) -> None:
 def run_doctor(options: argparse.Namespace) -> int | None:
     if bool(options.apply) != bool(options.output):
         raise SettingsError("--apply FINDINGS and --output NEW_TABLE go together: give both, or none")
+    if options.label_separator is not None and not options.multi_label:
+        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
     if options.apply:
         return _apply(options)
     from intent_bert.workbench.doctor import examine
@@ -57,7 +59,7 @@ def run_doctor(options: argparse.Namespace) -> int | None:
     from intent_bert.workbench.vectors import FrozenEncoder
 
     place = _place(options)
-    separator = options.label_separator if options.multi_label else None
+    separator = _separator(options)
     sheets = sheets_of(options.table, options.against, options.text_column, options.label_column, separator)
     encoder = FrozenEncoder(options.checkpoint, options.max_seq_len)
     _import_what_draws(encoder, options)
@@ -67,6 +69,10 @@ def run_doctor(options: argparse.Namespace) -> int | None:
     _print(diagnosis)
     bad = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[options.fail_on]
     return FOUND if any(each.severity in bad for each in diagnosis.findings) else None
+
+
+def _separator(options: argparse.Namespace) -> str | None:
+    return (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
 
 
 def _import_what_draws(encoder: "FrozenEncoder", options: argparse.Namespace) -> None:
@@ -141,7 +147,7 @@ def _apply(options: argparse.Namespace) -> None:
     for name in ("against", "output_dir"):
         if getattr(options, name) is not None:
             raise SettingsError(f"--{name.replace('_', '-')} is not for --apply: leave it out")
-    separator = options.label_separator if options.multi_label else None
+    separator = _separator(options)
     columns = (options.text_column, options.label_column, separator)
     done = apply_findings(table, options.apply, options.output, *columns)
     print(
