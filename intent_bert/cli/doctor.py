@@ -53,7 +53,8 @@ def run_doctor(options: argparse.Namespace) -> int | None:
     if options.label_separator is not None and not options.multi_label:
         raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
     if options.apply:
-        return _apply(options)
+        _apply(options)
+        return None
     from intent_bert.workbench.doctor import examine
     from intent_bert.workbench.sheets import sheets_of
     from intent_bert.workbench.vectors import FrozenEncoder
@@ -132,8 +133,8 @@ def _print(diagnosis: "Diagnosis") -> None:
         print(f"  {one_line(each.why, 220)}")
         if each.suggestion:
             print(f"  -> {one_line(each.suggestion, 160)}")
-    for each in diagnosis.left_out:
-        logger.info("%s", each)
+    for sentence in diagnosis.left_out:
+        logger.info("%s", sentence)
 
 
 def _apply(options: argparse.Namespace) -> None:
