@@ -53,6 +53,7 @@ def add_commands(commands: Any) -> None:
 
 def run_diff(options: argparse.Namespace) -> int:
     from intent_bert.workbench.diff import diff_models
+    from intent_bert.workbench.diff_report import report_of
 
     output = None if options.output is None else new_file(options.output, options.table, suffixes=(".csv", ".tsv"))
     for model_dir in (options.old_dir, options.new_dir):
@@ -73,7 +74,7 @@ def run_diff(options: argparse.Namespace) -> int:
     if output is not None:
         _write_changes(difference, output, options.label_separator or LABEL_SEPARATOR)
     print_in_utf8(
-        json.dumps(difference.to_dict(), indent=2, ensure_ascii=False) if options.json else difference.report()
+        json.dumps(difference.to_dict(), indent=2, ensure_ascii=False) if options.json else report_of(difference)
     )
     return FOUND if difference.worse else 0
 

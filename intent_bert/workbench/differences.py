@@ -163,12 +163,6 @@ class ModelDifference:
             "per_intent": records(self.per_intent), "changes": records(self.changes),
         }  # fmt: skip
 
-    def report(self) -> str:
-        """A page for the terminal."""
-        from intent_bert.workbench.diff_report import report_of
-
-        return report_of(self)
-
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """The rows of a table as JSON has them: plain numbers, tuples as lists, None for what is missing."""

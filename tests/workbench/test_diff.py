@@ -10,6 +10,7 @@ from rules import RulePredictor
 from intent_bert import diff_models
 from intent_bert.data.streaming import chunks
 from intent_bert.errors import DataError, SettingsError
+from intent_bert.workbench.diff_report import report_of
 from intent_bert.workbench.two_models import ROWS
 
 CLASSES = ["music", "weather", "table"]
@@ -90,7 +91,7 @@ def test_worse_is_more_than_the_tolerance_or_more_than_chance(counts, settings, 
     found = diff_models(old(), new(), table_of(*counts), **settings)
     assert found.worse is worse
     assert bool(found.complaints) is worse
-    assert ("NEW is worse: on all" in found.report()) is worse
+    assert ("NEW is worse: on all" in report_of(found)) is worse
 
 
 def test_the_mirror_image():
@@ -151,13 +152,13 @@ def test_a_gain_on_new_intents_hides_no_loss_on_the_others():
     assert (found.shared.rows, found.shared.old, found.shared.new) == (2, 1.0, 0.5)
     assert found.worse
     assert found.complaints == [
-        "on the 2 rows whose intents both know it lost 50.00%, more than the tolerance of 0.00%"
+        "on the 2 rows whose intents both know it lost 50.00 points, more than the 0 that are tolerated"
     ]
     assert (found.added, found.removed) == ({"table": {"rows": 10, "found": 10}}, {})
     assert found.unknown_labels == {"sport": 1}
     known_to = found.per_intent.set_index("intent")["known_to"].to_dict()
     assert known_to == {"music": "both", "weather": "both", "table": "new", "sport": "neither"}
-    report = found.report()
+    report = report_of(found)
     assert "intents added: table (10 of 10 rows found)" in report
     assert "labels that neither model knows, wrong for both: sport (1)" in report
     back = diff_models(new_model, old_model, table)
@@ -191,7 +192,7 @@ def test_unknown_rows_are_judged_by_whether_they_are_refused():
         ["strange", "none", "broke", None, "music"],
     ]
     assert "none" not in found.per_intent["intent"].tolist()
-    assert "unknown ones refused" in found.report()
+    assert "unknown ones refused" in report_of(found)
     assert diff_models(old(), accepts, table, unknown_label="none").unknown is None  # one can't tell
 
 
@@ -214,7 +215,7 @@ def test_several_intents_are_right_as_exact_sets():
     assert weather[["rows", "old", "new", "mended", "broke"]].tolist() == [3, 2 / 3, 2 / 3, 1, 1]
     assert strict_json(found)["changes"][0]["old"] == ["music", "weather"]
     assert found.old.ece is None
-    assert "music + weather: was music + weather 0.900, now music 0.900" in found.report()
+    assert "music + weather: was music + weather 0.900, now music 0.900" in report_of(found)
 
 
 # --- what can't be compared --------------------------------------------------------------------------------------
@@ -246,6 +247,6 @@ def test_what_cant_be_compared(models, table, settings, expected):
 def test_texts_on_the_terminal_can_not_steer_it():
     table = (["play \x1b[31m red\nline", "rain \u202e"], ["music", "weather"])
     found = diff_models(old(), RulePredictor(CLASSES, {}), table)
-    assert "\x1b" not in found.report()
-    assert "\u202e" not in found.report()
-    assert r"rain \u202e" in found.report()
+    assert "\x1b" not in report_of(found)
+    assert "\u202e" not in report_of(found)
+    assert r"rain \u202e" in report_of(found)
