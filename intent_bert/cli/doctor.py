@@ -50,16 +50,17 @@ def add_commands(commands: Any) -> None:
 def run_doctor(options: argparse.Namespace) -> int | None:
     if bool(options.apply) != bool(options.output):
         raise SettingsError("--apply FINDINGS and --output NEW_TABLE go together: give both, or none")
+    if options.label_separator is not None and not options.multi_label:
+        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
     if options.apply:
-        return _apply(options)
+        _apply(options)
+        return None
     from intent_bert.workbench.doctor import examine
     from intent_bert.workbench.sheets import sheets_of
     from intent_bert.workbench.vectors import FrozenEncoder
 
     place = _place(options)
-    if options.label_separator and not options.multi_label:
-        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
-    separator = (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
+    separator = _separator(options)
     sheets = sheets_of(options.table, options.against, options.text_column, options.label_column, separator)
     encoder = FrozenEncoder(options.checkpoint, options.max_seq_len)
     _import_what_draws(encoder, options)
@@ -69,6 +70,10 @@ def run_doctor(options: argparse.Namespace) -> int | None:
     _print(diagnosis)
     bad = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[options.fail_on]
     return FOUND if any(each.severity in bad for each in diagnosis.findings) else None
+
+
+def _separator(options: argparse.Namespace) -> str | None:
+    return (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
 
 
 def _import_what_draws(encoder: "FrozenEncoder", options: argparse.Namespace) -> None:
@@ -128,8 +133,8 @@ def _print(diagnosis: "Diagnosis") -> None:
         print(f"  {one_line(each.why, 220)}")
         if each.suggestion:
             print(f"  -> {one_line(each.suggestion, 160)}")
-    for each in diagnosis.left_out:
-        logger.info("%s", each)
+    for sentence in diagnosis.left_out:
+        logger.info("%s", sentence)
 
 
 def _apply(options: argparse.Namespace) -> None:
@@ -143,9 +148,7 @@ def _apply(options: argparse.Namespace) -> None:
     for name in ("against", "output_dir"):
         if getattr(options, name) is not None:
             raise SettingsError(f"--{name.replace('_', '-')} is not for --apply: leave it out")
-    if options.label_separator and not options.multi_label:
-        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
-    separator = (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
+    separator = _separator(options)
     columns = (options.text_column, options.label_column, separator)
     done = apply_findings(table, options.apply, options.output, *columns)
     print(

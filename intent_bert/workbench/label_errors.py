@@ -49,7 +49,7 @@ def label_errors(sheet: Sheet, rows: Sequence[int], doubts: Doubts) -> Iterator[
         name, probability = doubts.classes[intent], doubts.probabilities[number, intent]
         agreeing = int((doubts.own[doubts.near[number]] == intent).sum())
         like = [each for each in doubts.near[number] if doubts.own[each] == intent]
-        other = rows[like[0]] if like else None
+        other = rows[int(like[0])] if like else None
         why = f"{name} is likelier ({probability:.0%} to {doubts.probabilities[number, doubts.own[number]]:.0%})"
         why += f", as {agreeing} of {doubts.near.shape[1]} neighbours say"
         if other is not None:
