@@ -38,6 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {  # what a setting is that was left open
         "warmup": 0.1,
         "decay": True,
         "label_smoothing": 0.0,
+        "label_names": False,
         "models": 1,
     },
     "tutorial": {
@@ -52,7 +53,7 @@ RECIPES: dict[str, dict[str, Any]] = {  # what a setting is that was left open
         "decay": False,
     },
     "accurate": {"models": 5},
-    "few-shot": {"epochs": 25},
+    "few-shot": {"label_names": True},
 }
 CHOICES = {
     "recipe": tuple(RECIPES),
@@ -265,6 +266,9 @@ class TrainingConfig(Architecture, DataSettings):
     label_smoothing: float = _of_recipe(
         "optimisation", "label_smoothing", "share of each label that is spread over all intents"
     )
+    label_names: bool = _of_recipe(
+        "optimisation", "label_names", "learn the intents' names, split into words, as further sentences"
+    )
     models: int = _of_recipe(
         "optimisation",
         "models",
@@ -320,6 +324,8 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError(f"mix must be 0 to 1, a share of the table, not {self.mix}")
         if self.mix and not self.multi_label:
             raise SettingsError("mix makes sentences with several intents: give multi_label as well")
+        if self.label_names and self.multi_label:
+            raise SettingsError("label_names (and recipe few-shot) is for one intent a sentence, not for multi_label")
         if not self.label_separator:
             raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
         if self.label_separator != LABEL_SEPARATOR and not self.multi_label:

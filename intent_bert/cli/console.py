@@ -5,6 +5,7 @@ Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a comman
 """
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -59,6 +60,13 @@ def run_as_command(run: Callable[[], int | None]) -> int:
     return code
 
 
+def print_in_utf8(text: str) -> None:
+    """Print to stdout in UTF-8, whatever the terminal's language; what can't be encoded is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    print(text)
+
+
 def _open_closed_streams() -> None:
     """Give the standard streams that the caller has closed (``2>&-``) to nowhere, before a file takes their numbers."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -97,19 +105,6 @@ def import_tensorflow_quietly() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def import_engine_quietly(model_dir: str, engine: str) -> None:
-    """Import TensorFlow without what it prints where a model folder can be computed by Keras alone; check the folder.
-
-    Raises:
-        ModelFolderError, SettingsError: no such folder, or the engine can't be had.
-    """
-    from intent_bert.inference.engines import KERAS, choose_engine
-    from intent_bert.model.folder import ModelFolder
-
-    if choose_engine(ModelFolder(model_dir), engine) == KERAS:
-        import_tensorflow_quietly()
 
 
 class _Formatter(logging.Formatter):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine
-from intent_bert.cli.console import FOUND, import_engine_quietly
+from intent_bert.cli.console import FOUND
+from intent_bert.cli.predictors import prepared_engine
 from intent_bert.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run_drift(options: argparse.Namespace) -> int | None:
     output = None
     if options.output_dir is not None:
         output = checked_folder(options.output_dir, (PICTURE, *TABLES), options.table)
-    import_engine_quietly(options.model_dir, options.engine)
+    prepared_engine(options.model_dir, options.engine)
     shared = {"text_column": options.text_column, "engine": options.engine, "verbose": 1}
     if options.learn:
         rows = learn_usual(options.model_dir, options.table, **shared)

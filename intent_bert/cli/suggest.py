@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine
-from intent_bert.cli.console import import_engine_quietly
+from intent_bert.cli.predictors import prepared_engine
 from intent_bert.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run_suggest(options: argparse.Namespace) -> None:
         return
     folder, table = _two_places(options)
     output = checked_csv(options.output, table)
-    import_engine_quietly(folder, options.engine)
+    prepared_engine(folder, options.engine)
     rows = suggest(
         folder,
         table,
@@ -106,7 +106,7 @@ def run_discover(options: argparse.Namespace) -> None:
         raise SettingsError("--output is for --merge: the groups go to --output-dir")
     folder, table = _two_places(options)
     output = checked_folder(options.output_dir, (GROUPS_FILE, SENTENCES_FILE), table)
-    import_engine_quietly(folder, options.engine)
+    prepared_engine(folder, options.engine)
     found = discover(folder, table, text_column=options.text_column, engine=options.engine, verbose=1)
     write_files(output, found.files(guard_formulas=options.guard_formulas))
     print(described(found))

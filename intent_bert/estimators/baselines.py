@@ -239,6 +239,8 @@ _ALL = [
            _tuned(head="rnn", train_layers="head"), _check_tuned()),
     _last(2),
     Method("fine-tuning", "tuned", "fine-tuning of everything", _tuned(), _check_tuned()),
+    Method("few-shot", "tuned", "fine-tuning of everything with the recipe few-shot",
+           _tuned(recipe="few-shot"), _check_tuned()),
 ]  # fmt: skip
 METHODS = {method.name: method for method in _ALL}
 GROUPS = {"default": DEFAULT_METHODS, "all": tuple(METHODS)}
@@ -267,4 +269,4 @@ def chosen(methods: str) -> list[Method]:
     if not found:
         raise SettingsError("no method is named: give some, separated by commas, or default, or all")
     order = list(METHODS)
-    return sorted(found.values(), key=lambda each: order.index(each.name) if each.name in METHODS else len(order) - 2)
+    return sorted(found.values(), key=lambda each: order.index(each.name if each.name in METHODS else "last-2"))

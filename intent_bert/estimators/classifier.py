@@ -79,6 +79,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         head: str | None = _DEFAULTS["head"],
         train_layers: str | int = _DEFAULTS["train_layers"],
         label_smoothing: float | None = _DEFAULTS["label_smoothing"],
+        label_names: bool | None = _DEFAULTS["label_names"],
         models: int | None = _DEFAULTS["models"],
         class_weight: str | Mapping[Any, float] | None = None,
         adapter_size: int | None = None,
@@ -107,6 +108,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.head = head
         self.train_layers = train_layers
         self.label_smoothing = label_smoothing
+        self.label_names = label_names
         self.models = models
         self.class_weight = class_weight
         self.adapter_size = adapter_size
