@@ -235,8 +235,8 @@ def compared(sketch: Sketch, periods: dict[str, Profile], classes: list[str], fa
     records: list[dict[str, Any]] = []
     for number, (period, profile) in enumerate(periods.items()):
         most = _permutations(sketch, len(periods), false_alarms)
-        tests = _tests(sketch, profile, np.random.default_rng([seed, number]), most)
-        for what, found in tests.items():
+        found_here = _tests(sketch, profile, np.random.default_rng([seed, number]), most)
+        for what, found in found_here.items():
             effect, p_value = (None, None) if found is None else found
             least = LEAST_EFFECTS.get(what, LEAST_PSI)
             shared = {"period": period, "rows": _rows(profile), "what": what}

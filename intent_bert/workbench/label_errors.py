@@ -66,7 +66,7 @@ def outliers(sheet: Sheet, rows: Sequence[int], doubts: Doubts) -> Iterator[Find
     low, high = np.quantile(nearness, [0.25, 0.75])
     far = nearness < low - FENCE * (high - low)
     unsure = doubts.probabilities.max(axis=1) < UNLIKELY
-    for number in np.flatnonzero(far & unsure):
+    for number in np.flatnonzero(far & unsure).tolist():
         why = f"far from every other sentence (similarity {nearness[number]:.2f}, most have {low:.2f} or more)"
         why += ", and no intent is likely"
         todo = advice("delete it, or write more like it")

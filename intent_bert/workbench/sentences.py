@@ -60,7 +60,7 @@ def sentences_of(source: Sentences, text_column: str = TEXT, other_column: str |
     if other_column:
         require_column("the DataFrame", source.columns, other_column, "date")  # type: ignore[union-attr]
     table = read_table(source, text_column, None)  # type: ignore[arg-type]
-    others = source[other_column] if other_column else [None] * len(table)  # type: ignore[index, call-overload]
+    others = source[other_column] if other_column else [None] * len(table)  # type: ignore[call-overload]
     yield from (Sentence(row, text, other) for (row, text), other in zip(table[TEXT].items(), others, strict=True))
 
 

@@ -132,7 +132,8 @@ def _flat(data: Any, dimensions: int) -> list[Any]:
 
 def unpacked(binary: bytes) -> list[str]:
     """Texts of a binary tensor: each with its length in four bytes, the lowest first, before it."""
-    texts, place = [], 0
+    texts: list[str] = []
+    place = 0
     while place < len(binary):
         start = place + 4
         place = start + int.from_bytes(binary[place:start], "little")
