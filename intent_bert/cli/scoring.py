@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
+from intent_bert.cli.arguments import (
+    add_columns,
+    add_command,
+    add_engine,
+    add_separator,
+    add_signature,
+    add_unknown_label,
+)
 from intent_bert.cli.console import import_tensorflow_quietly
 from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
 from intent_bert.errors import DataError, SettingsError
@@ -30,17 +37,18 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 def add_commands(commands: Any) -> None:
     command = add_command(commands, "evaluate", "metrics of a model on a table, as JSON on stdout", run_evaluate)
-    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder, or a sealed file")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     add_columns(command)
     add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
+    add_signature(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write plots and the mistakes here")
     add_unknown_label(command)
     _add_guard(command, "the csv files of --output-dir")
 
     command = add_command(commands, "predict", "the intents of sentences", run_predict)
-    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder, or a sealed file")
     command.add_argument("texts", metavar="TEXT", nargs="*", help="sentences; without any, one a line from stdin")
     command.add_argument(
         "--input", metavar="FILE", help="a table with the sentences, of any length: csv, tsv, jsonl or parquet"
@@ -55,6 +63,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
+    add_signature(command)
 
 
 def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
@@ -77,7 +86,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if options.guard_formulas and not options.output_dir:
         raise SettingsError("--guard-formulas is for --output-dir DIR: give that too")
     output = _place_for_reports(options)
-    folder = ModelFolder(options.model_dir)
+    folder = ModelFolder(options.model_dir, options.require_signature)
     if options.label_separator and not folder.decision.multi_label:
         raise SettingsError(
             f"--label-separator is for a multi-label model, but {folder.path} gives one intent a sentence"
@@ -254,10 +263,10 @@ def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
     from intent_bert.inference.predictor import IntentPredictor
     from intent_bert.model.folder import ModelFolder
 
-    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
+    engine = choose_engine(ModelFolder(options.model_dir, options.require_signature), options.engine)
     if engine == KERAS:
         import_tensorflow_quietly()
-    return IntentPredictor.load(options.model_dir, engine=engine)
+    return IntentPredictor.load(options.model_dir, engine=engine, require_signature=options.require_signature)
 
 
 def _lines(stream: Any) -> Iterator[str]:
