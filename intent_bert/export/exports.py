@@ -220,11 +220,18 @@ def _names() -> dict[str, tuple[str, str | None]]:
 
 def sentences_for(folder: Path) -> list[str]:
     """Sentences to compare on where none are given."""
-    texts: list[str] = []
-    for table in (folder / MISTAKES_FILE, datasets.SHIPPED / "sample" / "test.csv"):
-        with contextlib.suppress(DataError):  # no such file, or no row in it
-            texts += list(read_table(table, label_column=None)[TEXT])
-    return texts
+    return [*_texts_of(folder / MISTAKES_FILE), *sample_sentences()]
+
+
+def sample_sentences() -> list[str]:
+    """The embedded sample's test sentences."""
+    return _texts_of(datasets.SHIPPED / "sample" / "test.csv")
+
+
+def _texts_of(table: Path) -> list[str]:
+    with contextlib.suppress(DataError):  # no such file, or no row in it
+        return list(read_table(table, label_column=None)[TEXT])
+    return []
 
 
 def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
@@ -335,6 +342,23 @@ def _write_litert(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
     return _deciding(artifact, _outputs_of(named, run))
 
 
+def _write_huggingface(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    """Checked as it will be used: ids by its tokenizer.json, probabilities by the weights in the file."""
+    from intent_bert.bert.huggingface_tokenizer import ids_by_file
+    from intent_bert.export.huggingface import write_huggingface
+    from intent_bert.export.huggingface_import import read_classifier
+
+    write_huggingface(artifact, path, path.parent / CARD_FILE)
+    written = read_classifier(path)
+
+    def predictions(texts: Sequence[str], own_ids: Ids) -> Predictions:
+        ids = ids_by_file(path, list(texts), artifact.max_seq_len)
+        outputs = KerasEngine(written.model).outputs(ids)
+        return written.decision.predictions(outputs, is_wordless(own_ids))
+
+    return predictions
+
+
 def _write_sealed(artifact: Artifact, path: Path, options: _Options) -> PredictionsOf:
     from intent_bert.export.sealed import seal
 
@@ -348,6 +372,7 @@ _WRITERS: dict[str, _Writer] = {
     "onnx": _write_onnx,
     "savedmodel": _write_savedmodel,
     "litert": _write_litert,
+    "huggingface": _write_huggingface,
     "sealed": _write_sealed,
 }
 
