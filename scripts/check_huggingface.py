@@ -20,6 +20,7 @@ compares vectors in place of probabilities: those of a file with ``texts`` and `
 import argparse
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def check_classifier(folder: Path, expected: Path) -> bool:
         theirs = {each["label"]: each["score"] for each in answer}
         assert set(ours) == set(theirs), "not all intents are named: predict with a --top-k as large as their number"
         largest = max(largest, *(abs(ours[name] - theirs[name]) for name in ours))
-        gaps = [earlier["score"] - later["score"] for earlier, later in zip(answer, answer[1:], strict=False)]
+        gaps = [earlier["score"] - later["score"] for earlier, later in pairwise(answer)]
         told_apart = all(gap > 2 * LARGEST_DIFFERENCE for gap in gaps)
         other_rankings += told_apart and list(theirs) != list(ours)
     print(f"{len(rows)} sentences: largest difference of a probability {largest:.2g}, {other_rankings} other rankings")

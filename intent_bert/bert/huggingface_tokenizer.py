@@ -3,8 +3,8 @@
     vocab.txt   tokenizer_config.json   tokenizer.json
 
 The last holds all that makes ids from a text, for every program that the `tokenizers` library is in. Its rules are
-those of BERT, with our limit of ``MAX_CHARACTERS_PER_WORD`` letters a word, and as here a text that holds "[SEP]" makes no
-special token. Rare characters can come out otherwise than in tokenization.py: that goes by Python's Unicode tables,
+those of BERT, with our limit of ``MAX_CHARACTERS_PER_WORD`` letters a word, and as here a text that holds "[SEP]" makes
+no special token. Rare characters can come out otherwise than in tokenization.py: that goes by Python's Unicode tables,
 drops no private characters and lower-cases a Greek sigma at the end of a word to its final form.
 """
 
@@ -127,10 +127,14 @@ def _check_rules(whole: dict[str, Any], file: Path) -> None:
 
 def _vocab_of(whole: dict[str, Any], file: Path) -> list[str]:
     vocab = whole["model"].get("vocab")
-    ids = sorted(vocab.values()) if isinstance(vocab, dict) else []
-    if not ids or ids != list(range(len(ids))):
-        raise CheckpointError(f"{file} has no whole vocabulary: its ids must go from 0 on without a gap")
-    lines = sorted(vocab, key=vocab.__getitem__)
+    usable = isinstance(vocab, dict) and all(
+        isinstance(each, int) and 0 <= each < 10_000_000 for each in vocab.values()
+    )
+    if not usable or not vocab:
+        raise CheckpointError(f"{file} has no vocabulary of tokens and their ids")
+    lines = [f"[no token {number}]" for number in range(max(vocab.values()) + 1)]  # of a list with repetitions
+    for token, number in vocab.items():
+        lines[number] = token
     missing = [token for token in (PAD, UNKNOWN, CLS, SEP) if token not in vocab]
     if missing or lines[0] != PAD:
         raise CheckpointError(

@@ -359,6 +359,13 @@ def _write_huggingface(artifact: Artifact, path: Path, _: _Options) -> Predictio
     return predictions
 
 
+def _write_strings(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    from intent_bert.export.onnx_strings import write_strings
+
+    found_by = write_strings(artifact, path)
+    return lambda texts, _: found_by(texts)
+
+
 def _write_sealed(artifact: Artifact, path: Path, options: _Options) -> PredictionsOf:
     from intent_bert.export.sealed import seal
 
@@ -373,6 +380,7 @@ _WRITERS: dict[str, _Writer] = {
     "savedmodel": _write_savedmodel,
     "litert": _write_litert,
     "huggingface": _write_huggingface,
+    "onnx-strings": _write_strings,
     "sealed": _write_sealed,
 }
 

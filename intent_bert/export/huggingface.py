@@ -126,8 +126,8 @@ def _linear_of_mean(
     width, classes = kernel.shape
     if classes > width - 3:
         raise SettingsError(
-            f"Hugging Face's {ARCHITECTURE} can hold pooling 'mean' with head 'linear' for up to {width - 3} intents of "
-            f"an encoder this wide, not for {classes}: export to onnx, sealed or savedmodel instead"
+            f"Hugging Face's {ARCHITECTURE} can hold pooling 'mean' with head 'linear' for up to {width - 3} intents "
+            f"of an encoder this wide, not for {classes}: export to onnx, sealed or savedmodel instead"
         )
     into, offset = np.zeros((width, width)), np.zeros(width)  # logits, zeros, and the two large ones
     into[:, :classes], offset[:classes] = _LARGE * kernel, _LARGE * bias

@@ -5,8 +5,8 @@
     vocab.txt or tokenizer.json, and tokenizer_config.json
 
 It becomes a model with pooling "cls" and head "dense", which is the same thing. Nothing tells how its probabilities
-were made: they count as not calibrated, and which sentences are in scope it can't say, until ``calibrate`` has seen labelled
-ones. No code runs from the folder, and a pickle (pytorch_model.bin) is not read.
+were made: they count as not calibrated, and which sentences are in scope it can't say, until ``calibrate`` has seen
+labelled ones. No code runs from the folder, and a pickle (pytorch_model.bin) is not read.
 """
 
 import json
