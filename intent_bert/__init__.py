@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.calibrate import calibrate
     from intent_bert.export.exports import export_model
+    from intent_bert.export.huggingface_import import import_model
     from intent_bert.inference.predictor import IntentPredictor
     from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
@@ -82,6 +83,7 @@ _HOMES = {
     "read_table": "data.tables",
     "split_table": "data.splits",
     "export_model": "export.exports",
+    "import_model": "export.huggingface_import",
     "train": "training.run",
 }
 __all__ = [
@@ -114,6 +116,7 @@ __all__ = [
     "create_model",
     "evaluate_probabilities",
     "export_model",
+    "import_model",
     "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",

@@ -1,4 +1,4 @@
-"""The command ``export``: a trained model in another form, compared with Keras before it is kept."""
+"""The commands ``export``, a trained model in another form, and ``import``, a model folder of one trained elsewhere."""
 
 import argparse
 from pathlib import Path
@@ -29,6 +29,14 @@ def add_commands(commands: Any) -> None:
     )
     add_columns(command, label=False)
 
+    command = add_command(
+        commands, "import", "make a model folder of a classifier in Hugging Face's layout", run_import
+    )
+    command.add_argument(
+        "folder", metavar="FOLDER", help="a BertForSequenceClassification, as transformers' save_pretrained writes it"
+    )
+    command.add_argument("output", metavar="OUTPUT", help="the new model folder")
+
 
 def run_export(options: argparse.Namespace) -> None:
     from intent_bert.model.folder import ModelFolder, exported_name
@@ -51,3 +59,19 @@ def run_export(options: argparse.Namespace) -> None:
         f"compared with Keras on {check.sentences} sentences ({check.sentences_from}): largest difference "
         f"{check.largest_difference:.2g}, {check.changed_predictions} predictions changed"
     )
+
+
+def run_import(options: argparse.Namespace) -> None:
+    import_tensorflow_quietly()
+    from intent_bert.export.huggingface_import import import_model
+    from intent_bert.model.folder import ModelFolder
+
+    folder = import_model(options.folder, options.output)
+    opened = ModelFolder(folder)
+    several = "several intents a sentence" if opened.decision.multi_label else "one intent a sentence"
+    print(f"{folder}  {len(opened.classes)} intents, {several}")
+    if not opened.decision.multi_label:
+        print(
+            "its probabilities are not calibrated, and it can't tell what is out of scope: "
+            f"intent-bert calibrate {folder} TABLE"
+        )

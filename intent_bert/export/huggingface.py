@@ -27,6 +27,7 @@ from intent_bert.bert.checkpoint import SAFETENSORS_FILE, huggingface_tensor_of,
 from intent_bert.bert.config import HUGGINGFACE_CONFIG_FILE, BertConfig, stock_config_of
 from intent_bert.bert.huggingface_tokenizer import write_tokenizer
 from intent_bert.errors import SettingsError
+from intent_bert.model.cosine import EPSILON, SCALE, CosineLogits
 from intent_bert.model.folder import CARD_FILE
 from intent_bert.model.multi_label import MultiLabelDecision
 from intent_bert.model.saved import Artifact
@@ -80,13 +81,12 @@ def classifier_weights(artifact: Artifact) -> tuple[BertConfig, Arrays]:
 
 
 def _logits_weights(layer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (K, C) and bias (C,) of the last layer, float64; of a cosine head the scaled directions and 0."""
+    """Kernel (K, C) and bias (C,) of the last layer, float64; of a cosine head what LayerNorm leaves for it."""
     kernel = layer.kernel.numpy().astype("float64")
-    if not hasattr(layer, "scale"):
+    if not isinstance(layer, CosineLogits):
         return kernel, layer.bias.numpy().astype("float64")
-    scale = float(np.asarray(layer.scale))
-    directions = kernel / np.linalg.norm(kernel, axis=0)
-    return scale / np.sqrt(len(kernel)) * directions, np.zeros(kernel.shape[1])
+    lengths = np.sqrt(np.maximum((kernel**2).sum(axis=0), EPSILON))
+    return SCALE / np.sqrt(len(kernel)) * kernel / lengths, np.zeros(kernel.shape[1])
 
 
 # --- heads -------------------------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@
       -> the classifier -> logits (B, C) -> probabilities (B, C), intent (B,)
 
 ONNX has strings but no rules of BERT, and the BertTokenizer of ONNX Runtime Extensions takes one text at a time and
-reads many scripts otherwise than Google's code. So the rules are drawn here, from the tables of our own tokenizer: a text
-is split into its characters, a table gives what each becomes (nothing, a blank, small letters without their accents, a sign with
-blanks around it), and what they are joined to is split at the blanks. Of the extensions three operations are needed:
-StringRegexReplace, StringJoin and WordpieceTokenizer; the last is asked word by word, for it keeps the known pieces of
-a word that has unknown ones, where BERT has one [UNK].
+reads many scripts otherwise than Google's code. So the rules are drawn here, from the tables of our own tokenizer: a
+text is split into its characters, a table gives what each becomes (nothing, a blank, small letters without their
+accents, a sign with blanks around it), and what they are joined to is split at the blanks. Of the extensions three
+operations are needed: StringRegexReplace, StringJoin and WordpieceTokenizer; the last is asked word by word, for it
+keeps the known pieces of a word that has unknown ones, where BERT has one [UNK].
 
 What is known to come out otherwise: a text may end at its first NUL character; of a text with more than 64 characters
 for each token that is kept, all characters are read here; half a surrogate pair can't be given. And ONNX Runtime's
@@ -121,7 +121,8 @@ class _Drawing:
         self._prefix = prefix
 
     def texts(self, *values: str) -> str:
-        return self._kept(helper.make_tensor("", TensorProto.STRING, [len(values)], [v.encode() for v in values]))
+        encoded: list[Any] = [value.encode() for value in values]
+        return self._kept(helper.make_tensor("", TensorProto.STRING, [len(values)], encoded))
 
     def whole(self, *values: int) -> str:
         return self._kept(numpy_helper.from_array(np.array(values, "int64")))
@@ -202,7 +203,8 @@ def _replacements(tokenizer: FullTokenizer) -> dict[str, str]:
 @lru_cache
 def _around_sigma() -> tuple[str, str]:
     """Two classes that decide how a capital sigma is lower-cased: letters that have case, and what is skipped."""
-    cased, skipped = [], []
+    cased: list[int] = []
+    skipped: list[int] = []
     for number in range(1, sys.maxunicode + 1):
         if 0xD800 <= number <= 0xDFFF:
             continue
