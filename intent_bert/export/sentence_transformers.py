@@ -46,8 +46,8 @@ def write_encoder(artifact: Artifact, path: Path) -> None:
     if architecture.head == "rnn" or architecture.adapter_size is not None or architecture.pooling not in POOLINGS:
         adapters = " and adapters" if architecture.adapter_size is not None else ""
         raise SettingsError(
-            f"sentence-transformers can't hold pooling {architecture.pooling!r} with head {architecture.head!r}{adapters}: "
-            f"it can hold pooling {', '.join(POOLINGS)}, without adapters and with any head but rnn"
+            f"sentence-transformers can't hold pooling {architecture.pooling!r} with head {architecture.head!r}"
+            f"{adapters}: it can hold pooling {', '.join(POOLINGS)}, without adapters and with any head but rnn"
         )
     path.mkdir()
     variables = stock_names(artifact.model.get_layer("bert")).items()
