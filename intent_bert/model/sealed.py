@@ -3,7 +3,7 @@
     manifest.json           format version, the version that wrote it, the sha256 of every other part
     signature.json          only where it is signed: an Ed25519 signature of the bytes of manifest.json
     config.json   model.onnx   vocab.txt   tokenizer_config.json   labels.json
-    scope.npz               where the model can tell which sentences are in scope
+    scope.npz  sketch.npz   where the model can tell which sentences are in scope, and what usual ones are like
     self_test.json          some sentences with their predictions (inference/self_test.py)
     README.md               the model card, for people
 
@@ -35,9 +35,11 @@ SEALED_VERSION = 1
 SUFFIX = ".intent"
 MANIFEST, SIGNATURE, SELF_TEST = "manifest.json", "signature.json", "self_test.json"
 _REQUIRED = ("config.json", "model.onnx", VOCAB_FILE, TOKENIZER_CONFIG_FILE, "labels.json", SELF_TEST)
-_OPTIONAL = ("scope.npz", "README.md")
+_ARRAYS = ("scope.npz", "sketch.npz")
+_OPTIONAL = (*_ARRAYS, "README.md")
 PARTS = (*_REQUIRED, *_OPTIONAL)
 _MOST_PARTS, _LARGEST_MANIFEST = 100, 100_000
+_LARGEST_ARRAYS = 100_000_000  # bytes
 _BLOCK = 1 << 20
 _KEPT = 2  # unpacked files that are kept for the next reader of the same file
 
@@ -137,8 +139,9 @@ def _extract_all(archive: zipfile.ZipFile, path: Path, hashes: dict[str, str], f
                 f"{path} was changed after it was sealed: {name} is not what was sealed (its sha256 differs); copy it "
                 "again"
             )
-    if "scope.npz" in hashes:
-        _check_arrays(folder / "scope.npz", path)
+    for name in _ARRAYS:
+        if name in hashes:
+            _check_arrays(folder / name, path)
 
 
 def _sizes(archive: zipfile.ZipFile, path: Path) -> dict[str, int]:
@@ -211,7 +214,8 @@ def _extracted(archive: zipfile.ZipFile, path: Path, name: str, folder: Path) ->
 
 
 def _check_arrays(arrays: Path, path: Path) -> None:
-    """numpy's file is a zip as well, which must not grow in memory either."""
+    """numpy's file is a zip as well, whose parts may be compressed; they must not grow without a bound."""
     with zipfile.ZipFile(arrays) as archive:
-        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
-            raise ModelFolderError(f"won't open {path}: its {arrays.name} is compressed")
+        size = sum(each.file_size for each in archive.infolist())
+    if size > _LARGEST_ARRAYS:
+        raise ModelFolderError(f"won't open {path}: its {arrays.name} would take {size / 1e6:.0f} MB")
