@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from intent_bert.evaluation.metrics import Evaluation, evaluate_probabilities
     from intent_bert.export.calibrate import calibrate
     from intent_bert.export.exports import export_model
+    from intent_bert.export.huggingface_import import import_model
     from intent_bert.inference.predictor import IntentPredictor
     from intent_bert.model.decision import Answer
     from intent_bert.model.network import create_model
@@ -93,6 +94,7 @@ _HOMES = {
     "read_table": "data.tables",
     "split_table": "data.splits",
     "export_model": "export.exports",
+    "import_model": "export.huggingface_import",
     "train": "training.run",
     "Report": "workbench.report_results",
     "report_model": "workbench.report",
@@ -141,6 +143,7 @@ __all__ = [
     "discover",
     "evaluate_probabilities",
     "export_model",
+    "import_model",
     "learn_usual",
     "load_model",
     "load_stock_weights",

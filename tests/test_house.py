@@ -86,6 +86,7 @@ def test_exported_names_are_pinned():
         "discover",
         "evaluate_probabilities",
         "export_model",
+        "import_model",
         "learn_usual",
         "load_model",
         "load_stock_weights",

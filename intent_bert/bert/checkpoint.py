@@ -74,12 +74,13 @@ def _pair(base: str, first: str, second: str, layer: keras.layers.Layer) -> dict
     return {f"{base}/{first}": getattr(layer, first), f"{base}/{second}": getattr(layer, second)}
 
 
-def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike) -> list[str]:
+def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike, known: Iterable[str] = ()) -> list[str]:
     """Load pretrained weights into a built layer, all of them or none.
 
     Args:
         bert: a layer that has been built or called.
         ckpt_path: a checkpoint prefix (``.../bert_model.ckpt``) or a folder in the stock or Hugging Face layout.
+        known: names beyond the encoder that the caller has a place for.
 
     Returns:
         The names that the checkpoint holds beyond the encoder, in order; unexpected ones are logged as a warning.
@@ -100,7 +101,7 @@ def load_stock_weights(bert: BertModelLayer, ckpt_path: str | PathLike) -> list[
     for name, variable in wanted.items():
         variable.assign(values[name])
     left_over = sorted(set(names) - set(wanted))
-    unexpected = [name for name in left_over if not EXPECTED_LEFT_OVERS.search(name)]
+    unexpected = [name for name in left_over if name not in known and not EXPECTED_LEFT_OVERS.search(name)]
     if unexpected:
         logger.warning("%s holds weights that the encoder has no place for: %s", source, ", ".join(unexpected[:6]))
     return left_over
@@ -326,7 +327,8 @@ def convert_checkpoint(source: str | PathLike, destination: str | PathLike, to: 
         write_stock_weights(arrays, destination / CHECKPOINT_PREFIX)
     else:
         (destination / HUGGINGFACE_CONFIG_FILE).write_text(config.to_huggingface_json(), encoding="utf-8")
-        _write_safetensors(arrays, destination / SAFETENSORS_FILE)
+        tensors = dict(huggingface_tensor_of(name, array) for name, array in arrays.items())
+        write_safetensors(tensors, destination / SAFETENSORS_FILE)
 
 
 def write_stock_weights(arrays: Arrays, prefix: str | PathLike) -> None:
@@ -345,14 +347,17 @@ def write_stock_weights(arrays: Arrays, prefix: str | PathLike) -> None:
         raise CheckpointError(f"can't write {prefix}: {_first_line(error)}") from None
 
 
-def _write_safetensors(arrays: Arrays, path: Path) -> None:
+def huggingface_tensor_of(stock_name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    """The safetensors key of a stock variable, and its values as they are stored there."""
+    key, transposed = huggingface_name_of(stock_name)
+    return key, np.ascontiguousarray(array.T if transposed else array)
+
+
+def write_safetensors(tensors: dict[str, np.ndarray], path: Path) -> None:
+    """Write a ``model.safetensors`` that PyTorch reads."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    tensors = {}
-    for name, array in arrays.items():
-        key, transposed = huggingface_name_of(name)
-        tensors[key] = np.ascontiguousarray(array.T if transposed else array)
     try:
         save_file(tensors, str(path), metadata={"format": "pt"})
     except SafetensorError as error:

@@ -190,6 +190,25 @@ def map_stock_config_to_params(config: StockBertConfig) -> BertConfig:
     return params
 
 
+def stock_config_of(params: BertConfig) -> StockBertConfig:
+    """The stock config of an encoder with these parameters; adapters are no part of it."""
+    return StockBertConfig(
+        vocab_size=params.vocab_size,
+        hidden_size=params.hidden_size,
+        num_hidden_layers=params.num_layers,
+        num_attention_heads=params.num_heads,
+        intermediate_size=params.intermediate_size,
+        hidden_act=params.intermediate_activation,
+        gelu_approximate=params.gelu_approximate,
+        hidden_dropout_prob=params.hidden_dropout,
+        attention_probs_dropout_prob=params.attention_dropout,
+        max_position_embeddings=params.max_position_embeddings,
+        type_vocab_size=params.token_type_vocab_size,
+        initializer_range=params.initializer_range,
+        layer_norm_eps=params.layer_norm_epsilon,
+    )
+
+
 def read_stock_config(folder: str | PathLike) -> StockBertConfig:
     """The config of a checkpoint folder in Google's or Hugging Face's layout (Google's first)."""
     folder = Path(folder)

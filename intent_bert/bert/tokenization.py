@@ -140,11 +140,11 @@ class FullTokenizer:
 
     def basic_tokenize(self, text: str) -> list[str]:
         """Split a text into words and punctuation, before WordPiece."""
-        return self._words(text).split()
+        return self.spaced(text).split()
 
     def tokenize(self, text: str) -> list[str]:
         """Split a text into WordPiece tokens, without [CLS] and [SEP]."""
-        return self._wordpiece.encode(self._words(text), add_special_tokens=False).tokens
+        return self._wordpiece.encode(self.spaced(text), add_special_tokens=False).tokens
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
         """Look tokens up in the vocabulary; one that is not there is a ``KeyError``."""
@@ -169,7 +169,7 @@ class FullTokenizer:
             raise SettingsError(f"max_seq_len must be at least 3 ([CLS], one token, [SEP]), not {max_seq_len}")
         room = max_seq_len - 2
         longest = room * CHARACTERS_PER_TOKEN  # bounds the work on a text of a million characters
-        words = [self._words(text[:longest] if len(text) > longest else text) for text in texts]
+        words = [self.spaced(text[:longest] if len(text) > longest else text) for text in texts]
         ids, cut = [], 0
         for text, encoding in zip(
             texts, self._wordpiece.encode_batch_fast(words, add_special_tokens=False), strict=True
@@ -179,7 +179,7 @@ class FullTokenizer:
             ids.append([self.cls_id, *tokens[:room], self.sep_id])
         return ids, cut
 
-    def _words(self, text: str) -> str:
+    def spaced(self, text: str) -> str:
         """The text's words and punctuation with blanks between, cleaned as Google's BasicTokenizer does."""
         text = text.translate(_CLEAN)
         if self.do_lower_case:

@@ -80,6 +80,14 @@ def add_engine(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_signature(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--require-signature",
+        metavar="PUBKEY",
+        help="a public Ed25519 key (PEM): take only a sealed file that was signed with its private key",
+    )
+
+
 def add_settings(parser: argparse.ArgumentParser, config: type[DataSettings]) -> None:
     """An option for every field of a settings dataclass, in the groups that the fields name."""
     groups: dict[str, Any] = {}

@@ -8,19 +8,20 @@ if TYPE_CHECKING:
     from intent_bert.inference.predictor import IntentPredictor
 
 
-def load_predictor(model_dir: str, engine: str) -> "IntentPredictor":
+def load_predictor(model_dir: str, engine: str, require_signature: str | None = None) -> "IntentPredictor":
     """The predictor of a folder on this engine, or on the first that it has (``auto``)."""
     from intent_bert.inference.predictor import IntentPredictor
 
-    return IntentPredictor.load(model_dir, engine=prepared_engine(model_dir, engine))
+    chosen = prepared_engine(model_dir, engine, require_signature)
+    return IntentPredictor.load(model_dir, engine=chosen, require_signature=require_signature)
 
 
-def prepared_engine(model_dir: str, engine: str) -> str:
+def prepared_engine(model_dir: str, engine: str, require_signature: str | None = None) -> str:
     """The engine that will compute; what it needs to be imported quietly is."""
     from intent_bert.inference.engines import KERAS, choose_engine
     from intent_bert.model.folder import ModelFolder
 
-    chosen = choose_engine(ModelFolder(model_dir), engine)
+    chosen = choose_engine(ModelFolder(model_dir, require_signature), engine)
     if chosen == KERAS:
         import_tensorflow_quietly()
     return chosen

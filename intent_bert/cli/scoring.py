@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
+from intent_bert.cli.arguments import (
+    add_columns,
+    add_command,
+    add_engine,
+    add_separator,
+    add_signature,
+    add_unknown_label,
+)
 from intent_bert.cli.explaining import add_explain, check_explain, explanation_lines, known_sentences
 from intent_bert.cli.predictors import load_predictor
 from intent_bert.errors import DataError, SettingsError
@@ -30,17 +37,18 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 def add_commands(commands: Any) -> None:
     command = add_command(commands, "evaluate", "metrics of a model on a table, as JSON on stdout", run_evaluate)
-    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder, or a sealed file")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     add_columns(command)
     add_separator(command, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
+    add_signature(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write plots and the mistakes here")
     add_unknown_label(command)
     _add_guard(command, "the csv files of --output-dir")
 
     command = add_command(commands, "predict", "the intents of sentences", run_predict)
-    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
+    command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder, or a sealed file")
     command.add_argument("texts", metavar="TEXT", nargs="*", help="sentences; without any, one a line from stdin")
     command.add_argument(
         "--input", metavar="FILE", help="a table with the sentences, of any length: csv, tsv, jsonl or parquet"
@@ -56,6 +64,7 @@ def add_commands(commands: Any) -> None:
     add_explain(command)
     _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
+    add_signature(command)
 
 
 def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
@@ -77,14 +86,14 @@ def run_evaluate(options: argparse.Namespace) -> None:
         raise SettingsError("--guard-formulas is for --output-dir DIR: give that too")
     output = _place_for_reports(options)
     table, separator = labelled_table(
-        ModelFolder(options.model_dir),
+        ModelFolder(options.model_dir, options.require_signature),
         options.file,
         options.text_column,
         options.label_column,
         options.label_separator,
         options.unknown_label,
     )
-    predictor = load_predictor(options.model_dir, options.engine)
+    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
     result = judge(predictor, table, separator, options.unknown_label).evaluation
     try:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False), flush=True)
@@ -157,7 +166,7 @@ def _predict_file(options: argparse.Namespace) -> None:
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    predictor = load_predictor(options.model_dir, options.engine)
+    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
     if options.output:
         number = predict_file(
             predictor,
@@ -183,7 +192,7 @@ def _predict_file(options: argparse.Namespace) -> None:
 
 
 def _predict_texts(options: argparse.Namespace) -> None:
-    predictor = load_predictor(options.model_dir, options.engine)
+    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
     if options.texts:
         _print_predictions(predictor, _batches(options.texts, 1024), options)
     elif sys.stdin.isatty():

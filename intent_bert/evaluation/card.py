@@ -64,6 +64,35 @@ Encoder: {params.num_layers} layers, hidden size {params.hidden_size}, {params.n
 """
 
 
+def imported_card(source: str, classes: Sequence[Label], params: BertConfig, decision: Decision) -> str:
+    """The card of a model that was trained elsewhere, and imported from a folder of this name."""
+    settings = {"multi_label": decision.multi_label}
+    fitted = (
+        ""
+        if not decision.multi_label
+        else "\nAn intent needs a probability of 0.5 unless config.json says otherwise.\n"
+    )
+    return f"""# Intent recogniser: {len(classes)} intents
+
+Imported from {as_text(source)} with intent_bert {__version__}, {time.strftime("%Y-%m-%d")}. How it was trained, and how
+good it is, is not known here: `intent-bert evaluate FOLDER TABLE` tells, on labelled sentences of yours.
+
+Intents: {_listed(classes)}.
+{fitted}
+{_trust(decision)}
+## Ask it
+
+    intent-bert predict FOLDER "a sentence of yours"
+
+    from intent_bert import IntentPredictor
+    IntentPredictor.load("FOLDER").{_call(settings)}
+
+## How it was made
+
+Encoder: {params.num_layers} layers, hidden size {params.hidden_size}, {params.num_heads} heads.
+"""
+
+
 def _listed(classes: Sequence[Label]) -> str:
     listed = ", ".join(as_code(label) for label in classes[:INTENTS_LISTED_UP_TO])
     more = len(classes) - INTENTS_LISTED_UP_TO

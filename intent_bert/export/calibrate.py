@@ -27,6 +27,7 @@ from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.folder import (
     CARD_FILE,
     CONFIG_FILE,
+    DECIDED,
     SCOPE_FILE,
     SKETCH_FILE,
     ModelFolder,
@@ -80,7 +81,7 @@ def calibrate(
         ModelFolderError, DiskError: the folder can't be read or written. What stood there before still stands there.
     """
     check_known_acceptance(known_acceptance)
-    ModelFolder(folder)
+    ModelFolder(folder).check_may_change()
     table = read_table(table)
     with one_writer(folder):
         opened = ModelFolder(folder)
@@ -184,7 +185,8 @@ def _with_new_scope(
 
 def _write(folder: ModelFolder, decision: Decision, sketch: Sketch | None, exports: list[str]) -> None:
     """Put decision and sketch into the folder and its card, and write exports that lack what they need again."""
-    left_out = [name for export in exports for name in (export, check_name(export))]
+    outdated = [name for name in DECIDED if folder.holds(name)]
+    left_out = [name for export in (*exports, *outdated) for name in (export, check_name(export))]
     with replacement(folder.path, checked=True) as work:
         link_own_files(folder.path, work, but=(CONFIG_FILE, SCOPE_FILE, SKETCH_FILE, CARD_FILE, *left_out))
         assert decision.scope is not None
@@ -200,9 +202,11 @@ def _write(folder: ModelFolder, decision: Decision, sketch: Sketch | None, expor
         if card.is_file():
             text = card.read_text(encoding="utf-8", errors="replace")
             (work / CARD_FILE).write_text(with_trust(text, decision), encoding="utf-8")
-        anew = (SKETCH_FILE, *exports)
+        anew = (SKETCH_FILE, *left_out)
         kept = {file: sha256 for file, sha256 in folder.config["sha256"].items() if file.split("/")[0] not in anew}
         write_config(work, {**folder.config, "decision": decision.to_dict(), "sha256": kept}, names)
+    if outdated:
+        logger.warning("removed %s, which held the former decision: export them again", ", ".join(outdated))
 
 
 def described(decision: Decision) -> str:

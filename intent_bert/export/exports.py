@@ -1,13 +1,17 @@
 """Other forms of a trained model, each compared with the Keras model on sentences before it is kept.
 
-    onnx          model.onnx        for ONNX Runtime: what ``IntentPredictor`` runs on where the folder has it
-    onnx, int8    model.int8.onnx   the same with int8 kernels (engine "onnx-int8")
-    savedmodel    savedmodel/       for TensorFlow Serving and ``tf.saved_model.load``
-    litert        model.tflite      for LiteRT, once TensorFlow Lite
+    onnx                    model.onnx               for ONNX Runtime: what ``IntentPredictor`` runs on
+    onnx, int8              model.int8.onnx          the same with int8 kernels (engine "onnx-int8")
+    savedmodel              savedmodel/              for TensorFlow Serving and ``tf.saved_model.load``
+    litert                  model.tflite             for LiteRT, once TensorFlow Lite
+    huggingface             huggingface/             for transformers and what reads its layout; strings in
+    sentence-transformers   sentence-transformers/   the tuned encoder for sentence-transformers: sentences as vectors
+    onnx-strings            model.strings.onnx       one graph with the tokenizer in it; strings in
+    sealed                  model.intent             one file that stands wherever a model folder may; strings in
 
-Every form takes padded ids, int32 (B, T) of any size, and gives ``probabilities`` (B, C), ``logits`` (B, C) and
-``vector`` (B, F), float32. What the comparison found stands in a JSON file beside the export. Drawing the ONNX graph is
-onnx_graph.py's business.
+The first four take padded ids, int32 (B, T) of any size, and give ``probabilities`` (B, C), ``logits`` (B, C) and
+``vector`` (B, F), float32. What the comparison found stands in a JSON file beside the export. What each form looks like
+is the business of onnx_graph.py, huggingface.py, sentence_transformers.py, onnx_strings.py and sealed.py.
 """
 
 import contextlib
@@ -18,7 +22,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -29,8 +33,10 @@ from intent_bert.data.tables import read_table
 from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.engines import OnnxEngine
-from intent_bert.model.decision import is_wordless
+from intent_bert.inference.predictor import IntentPredictor
+from intent_bert.model.decision import Predictions, is_wordless
 from intent_bert.model.folder import (
+    CARD_FILE,
     CONFIG_FILE,
     FORMATS,
     MISTAKES_FILE,
@@ -48,14 +54,16 @@ from intent_bert.model.folder import (
     write_json,
 )
 from intent_bert.model.keras_engine import KerasEngine, predict_in_batches, side_by_side
-from intent_bert.model.network import outputs_model
+from intent_bert.model.network import LOGITS, outputs_model
 from intent_bert.model.outputs import OUTPUTS, Outputs
 from intent_bert.model.saved import Artifact, load_artifact
+from intent_bert.model.signature import PrivateKey
 
 logger = logging.getLogger("intent_bert")
 
 MOST_SENTENCES = 500  # that a comparison takes
 LARGEST_DIFFERENCE = 1e-4  # of a probability, in float32
+LARGEST_DIFFERENCES = {"huggingface": 1e-5}
 SURE = 0.5
 MEAN_DIFFERENCE, MOST_SURE_CHANGED = (
     0.05,
@@ -93,9 +101,10 @@ class ExportCheck:
     def complaint(self) -> str | None:
         """Why this export is not to be kept, if so."""
         if self.quantize is None:
-            if self.largest_difference <= LARGEST_DIFFERENCE:
+            largest = LARGEST_DIFFERENCES.get(self.format, LARGEST_DIFFERENCE)
+            if self.largest_difference <= largest:
                 return None
-            allowed = f"{LARGEST_DIFFERENCE:g} at most is allowed"
+            allowed = f"{largest:g} at most is allowed"
         else:
             few_changed = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
             if few_changed and self.mean_difference <= MEAN_DIFFERENCE:
@@ -112,7 +121,8 @@ class ExportCheck:
 
 def check_packages(format: str) -> None:
     """Raise SettingsError, with the pip line, where a package that the format needs isn't installed."""
-    needed = {"onnx": ("onnx", "onnxruntime")}.get(format, ())
+    onnx = ("onnx", "onnxruntime")
+    needed = {"onnx": onnx, "sealed": onnx, "onnx-strings": (*onnx, "onnxruntime_extensions")}.get(format, ())
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise SettingsError(f"exporting to {format} needs what is not installed: pip install {' '.join(missing)}")
@@ -124,6 +134,7 @@ def export_model(
     quantize: str | None = None,
     check_file: str | PathLike | None = None,
     text_column: str = TEXT,
+    sign: str | PathLike | None = None,
 ) -> ExportCheck:
     """Write another form of a model folder's model into it, once it is known to predict as the Keras model does.
 
@@ -131,22 +142,34 @@ def export_model(
 
     Args:
         folder: what ``train`` has written.
-        format: "onnx", "savedmodel" or "litert".
+        format: "onnx", "savedmodel", "litert", "huggingface", "sentence-transformers", "onnx-strings" or "sealed".
         quantize: "int8" for int8 kernels, with "onnx".
         check_file: a table of sentences to compare on; by default the run's own mistakes and the embedded sample's test
             sentences.
         text_column: the column with the sentences.
+        sign: a private Ed25519 key (PEM) to sign a sealed file with.
 
     Raises:
-        SettingsError: an unknown format or quantisation, a missing package, or a model that the format can't hold.
+        SettingsError: an unknown format or quantisation, a missing package, a key that can't be read, or a model that
+            the format can't hold.
         DataError: the sentences can't be read.
         ModelFolderError: the folder can't be read, or the export predicts otherwise than the model.
         DiskError: the folder can't be written, or another process writes it.
     """
     name = exported_name(format, quantize)
     check_packages(format)
+    if sign is not None:
+        check_sign(format, sign)
+    ModelFolder(folder).check_may_change()
     with one_writer(folder):
-        return _export_model(folder, name, format, quantize, check_file, text_column)
+        return _export_model(folder, name, format, quantize, check_file, text_column, sign)
+
+
+def check_sign(format: str, sign: str | PathLike) -> None:
+    """Raise SettingsError where a form has no signature, or the key can't be read."""
+    if format != "sealed":
+        raise SettingsError(f"--sign is for --format sealed: format {format!r} has no signature")
+    PrivateKey.read(sign)
 
 
 def _export_model(
@@ -156,6 +179,7 @@ def _export_model(
     quantize: str | None,
     check_file: str | PathLike | None,
     text_column: str,
+    sign: str | PathLike | None,
 ) -> ExportCheck:
     opened = ModelFolder(folder)
     check_output_folder(folder, needed_bytes=int(1.1 * opened.file(WEIGHTS_FILE).stat().st_size))
@@ -166,7 +190,7 @@ def _export_model(
     artifact = load_artifact(folder)
     with replacement(folder, checked=True) as work:
         link_own_files(opened.path, work, but=(CONFIG_FILE, name, check_name(name)))
-        check = write_export(artifact, work, texts, source, format, quantize)
+        check = write_export(artifact, work, texts, source, format, quantize, sign)
         others = {file: sha256 for file, sha256 in opened.config["sha256"].items() if file.split("/")[0] != name}
         write_config(work, {**opened.config, "sha256": others}, files_in(work / name))
     return check
@@ -196,11 +220,18 @@ def _names() -> dict[str, tuple[str, str | None]]:
 
 def sentences_for(folder: Path) -> list[str]:
     """Sentences to compare on where none are given."""
-    texts: list[str] = []
-    for table in (folder / MISTAKES_FILE, datasets.SHIPPED / "sample" / "test.csv"):
-        with contextlib.suppress(DataError):  # no such file, or no row in it
-            texts += list(read_table(table, label_column=None)[TEXT])
-    return texts
+    return [*_texts_of(folder / MISTAKES_FILE), *sample_sentences()]
+
+
+def sample_sentences() -> list[str]:
+    """The embedded sample's test sentences."""
+    return _texts_of(datasets.SHIPPED / "sample" / "test.csv")
+
+
+def _texts_of(table: Path) -> list[str]:
+    with contextlib.suppress(DataError):  # no such file, or no row in it
+        return list(read_table(table, label_column=None)[TEXT])
+    return []
 
 
 def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
@@ -225,6 +256,7 @@ def write_export(
     source: str,
     format: str = "onnx",
     quantize: str | None = None,
+    sign: str | PathLike | None = None,
 ) -> ExportCheck:
     """Write one form of the model, and the JSON file beside it, into a folder; compare it with the Keras model.
 
@@ -234,15 +266,11 @@ def write_export(
         OSError: it can't be written.
     """
     path = folder / exported_name(format, quantize)
-    model = artifact.model
-    write = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format]
-    exported_outputs = write(model, path, quantize)
+    found_by = _WRITERS[format](artifact, path, _Options(quantize, sign))
     few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
     ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
-    expected, found = (
-        artifact.decision.predictions(outputs(ids), is_wordless(ids))
-        for outputs in (KerasEngine(model).outputs, exported_outputs)
-    )
+    expected = artifact.decision.predictions(KerasEngine(artifact.model).outputs(ids), is_wordless(ids))
+    found = found_by(few, ids)
     differences = np.abs(expected.probabilities - found.probabilities).max(axis=1)  # (sentences,)
     changed = (artifact.decision.chosen(expected) != artifact.decision.chosen(found)).any(axis=1)
     sure = expected.probabilities.max(axis=1) > SURE
@@ -268,27 +296,39 @@ def write_export(
 
 # --- the formats -------------------------------------------------------------------------------------------------
 
-OutputsOf = Callable[[Sequence[Sequence[int]]], Outputs]  # ids of some sentences -> what the export gives
+Ids = Sequence[Sequence[int]]
+OutputsOf = Callable[[Ids], Outputs]  # ids of some sentences -> what the export gives
+PredictionsOf = Callable[[Sequence[str], Ids], Predictions]  # some sentences, and their ids -> what the export says
 
 
-def _write_onnx(model: keras.Model, path: Path, quantize: str | None) -> OutputsOf:
+class _Options(NamedTuple):
+    quantize: str | None
+    sign: str | PathLike | None
+
+
+def _deciding(artifact: Artifact, outputs: OutputsOf) -> PredictionsOf:
+    """The predictions of an export that gives outputs for ids."""
+    return lambda _, ids: artifact.decision.predictions(outputs(ids), is_wordless(ids))
+
+
+def _write_onnx(artifact: Artifact, path: Path, options: _Options) -> PredictionsOf:
     from intent_bert.export.onnx_graph import onnx_model
 
-    path.write_bytes(onnx_model(model, quantize).SerializeToString())
-    return OnnxEngine(path).outputs
+    path.write_bytes(onnx_model(artifact.model, options.quantize).SerializeToString())
+    return _deciding(artifact, OnnxEngine(path).outputs)
 
 
-def _write_savedmodel(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
+def _write_savedmodel(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
     import tensorflow as tf
 
-    named = outputs_model(model)
+    named = outputs_model(artifact.model)
     _keras_export(named, path, "tf_saved_model")
     loaded = tf.saved_model.load(path)
-    return _outputs_of(named, lambda rows: loaded.serve(tf.constant(rows)))
+    return _deciding(artifact, _outputs_of(named, lambda rows: loaded.serve(tf.constant(rows))))
 
 
-def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
-    named = outputs_model(model)
+def _write_litert(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    named = outputs_model(artifact.model)
     _keras_export(named, path, "litert")
     interpreter = _litert_interpreter(path)
 
@@ -299,7 +339,68 @@ def _write_litert(model: keras.Model, path: Path, _: str | None) -> OutputsOf:
             first = reason(error).split(". ")[0]
             raise SettingsError(f"LiteRT can't run this model: {first}; export it to onnx or savedmodel") from error
 
-    return _outputs_of(named, run)
+    return _deciding(artifact, _outputs_of(named, run))
+
+
+def _write_huggingface(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    """Checked as it will be used: ids by its tokenizer.json, probabilities by the weights in the file."""
+    from intent_bert.bert.huggingface_tokenizer import ids_by_file
+    from intent_bert.export.huggingface import write_huggingface
+    from intent_bert.export.huggingface_import import read_classifier
+
+    write_huggingface(artifact, path, path.parent / CARD_FILE)
+    written = read_classifier(path)
+
+    def predictions(texts: Sequence[str], own_ids: Ids) -> Predictions:
+        ids = ids_by_file(path, list(texts), artifact.max_seq_len)
+        outputs = KerasEngine(written.model).outputs(ids)
+        return written.decision.predictions(outputs, is_wordless(own_ids))
+
+    return predictions
+
+
+def _write_encoder(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    """Checked by its vectors: what the model's own head makes of them must be the model's predictions."""
+    from intent_bert.export.sentence_transformers import vectors_of, write_encoder
+
+    write_encoder(artifact, path)
+    vector = artifact.model.get_layer("pooling").output
+    head = keras.Model(vector, artifact.model.get_layer(LOGITS).output)
+
+    def predictions(texts: Sequence[str], own_ids: Ids) -> Predictions:
+        vectors = vectors_of(path, texts)
+        logits = np.asarray(head.predict(vectors, verbose=0), "float32")
+        nothing = np.empty((len(vectors), 0), "float32")
+        return artifact.decision.predictions(Outputs(logits, vectors, nothing), is_wordless(own_ids))
+
+    return predictions
+
+
+def _write_strings(artifact: Artifact, path: Path, _: _Options) -> PredictionsOf:
+    from intent_bert.export.onnx_strings import write_strings
+
+    found_by = write_strings(artifact, path)
+    return lambda texts, _: found_by(texts)
+
+
+def _write_sealed(artifact: Artifact, path: Path, options: _Options) -> PredictionsOf:
+    from intent_bert.export.sealed import seal
+
+    seal(artifact, path, path.parent / CARD_FILE, options.sign)
+    predictor = IntentPredictor.load(path)
+    return lambda texts, _: predictor.predictions(texts)
+
+
+_Writer = Callable[[Artifact, Path, _Options], PredictionsOf]
+_WRITERS: dict[str, _Writer] = {
+    "onnx": _write_onnx,
+    "savedmodel": _write_savedmodel,
+    "litert": _write_litert,
+    "huggingface": _write_huggingface,
+    "sentence-transformers": _write_encoder,
+    "onnx-strings": _write_strings,
+    "sealed": _write_sealed,
+}
 
 
 def _outputs_of(named: keras.Model, run: Callable[[np.ndarray], dict[str, Any]]) -> OutputsOf:

@@ -21,7 +21,7 @@ from weakref import WeakSet
 import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError, reason
-from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
+from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, WEIGHTS_FILE, ModelFolder
 from intent_bert.model.outputs import OUTPUTS, Outputs
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
     """
     if engine not in (AUTO, *ENGINES):
         raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
+    if folder.sealed and not (engine == AUTO or folder.holds(ENGINE_FILES.get(engine, WEIGHTS_FILE))):
+        raise ModelFolderError(
+            f"{folder.path} is a sealed file, which holds {ONNX_FILE} alone: engine {engine!r} needs the model "
+            "folder that it was made from"
+        )
     for name, file in ENGINE_FILES.items():
         if engine not in (AUTO, name):
             continue
@@ -64,8 +69,8 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
                 )
         elif _is_installed("onnxruntime"):
             return name
-        elif engine == name:
-            raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install onnxruntime")
+        elif engine == name or folder.sealed:
+            raise SettingsError(f"engine {name!r} needs a package that is not installed: pip install onnxruntime")
         else:
             logger.warning(
                 "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"

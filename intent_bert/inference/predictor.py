@@ -20,6 +20,7 @@ from intent_bert.errors import DataError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
 from intent_bert.inference.explanation import Explanation, carrying_words
 from intent_bert.inference.known_sentences import KnownSentences
+from intent_bert.inference.self_test import run_self_test
 from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, ranking
 from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
@@ -61,24 +62,34 @@ class IntentPredictor:
         self.fingerprint = ""
         self.folder: Path | None = None
         self._loaded_from: tuple | None = None  # what ``load`` needs to make it again
+        self._opened: ModelFolder | None = None  # keeps the parts of a sealed file where the engine finds them
         self._warned_of_cut = False
 
     @classmethod
-    def load(cls, folder: str | PathLike, batch_size: int = 64, engine: str = AUTO, threads: int | None = None) -> Self:
-        """Read a model folder.
+    def load(
+        cls,
+        folder: str | PathLike,
+        batch_size: int = 64,
+        engine: str = AUTO,
+        threads: int | None = None,
+        require_signature: str | PathLike | None = None,
+    ) -> Self:
+        """Read a model folder, or a sealed file, which is verified and must pass its self-test.
 
         Args:
-            folder: what ``train`` has written.
+            folder: what ``train`` has written, or ``export_model(folder, "sealed")``.
             batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
             engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
                 folder has. TensorFlow and Keras are imported for "keras" alone.
             threads: cores that ONNX Runtime uses; all that the process may use by default.
+            require_signature: a file with a public key (PEM): the sealed file must be signed with its private key.
 
         Raises:
-            ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine.
+            ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine; the
+                sealed file was changed, fails its self-test, or is not signed as required.
             SettingsError: an engine that isn't known, or whose package isn't installed; a number that can't be meant.
         """
-        opened = ModelFolder(folder)
+        opened = ModelFolder(folder, require_signature)
         name = choose_engine(opened, engine)
         check_count("batch_size", batch_size)
         threads = None if threads is None else check_count("threads", threads)
@@ -95,10 +106,13 @@ class IntentPredictor:
                     f"{opened.path} is damaged: {LABELS_FILE} names {len(opened.classes)} intents, and "
                     f"{ENGINE_FILES[name]} knows {computes.number_of_classes}; copy the whole folder again"
                 )
+            if opened.sealed:
+                run_self_test(opened, computes)
             predictor = cls(opened, computes)
         predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
         predictor.folder = opened.path
-        predictor._loaded_from = (opened.path.absolute(), batch_size, name, threads)
+        predictor._loaded_from = (opened.path.absolute(), batch_size, name, threads, require_signature)
+        predictor._opened = opened
         return predictor
 
     def __reduce__(self) -> tuple:

@@ -8,14 +8,15 @@
     scope.npz               what tells sentences in scope from others: training sentences as vectors, no text
     sketch.npz              what held-out sentences are like, to notice when others are not: numbers, no text
     model.onnx              the same model for ONNX Runtime, where it was exported; so are model.int8.onnx,
-                            model.tflite and savedmodel/, each with what its check found in a file .json beside it
+                            model.tflite, savedmodel/ and others, each with what its check found in a file .json beside
     metrics.json            the metrics of each split             (the rest is for people, not for loading)
     confusion_matrix.png    confusion_matrix.csv   mistakes.csv   history.csv   README.md
     reliability.png         scope.png   coverage.png
 
 A folder is written whole beside its place and then swapped in, so a run that is killed leaves the old folder or the
 new one; other files that stood in the old folder (``logs/``) move along. Reading runs no code from the folder, and
-every file that a prediction needs must have the sha256 that ``config.json`` names.
+every file that a prediction needs must have the sha256 that ``config.json`` names. A sealed file (sealed.py) is read as
+the folder that is in it; nothing is written into one.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ from intent_bert.files.atomic import atomic_folder, check_writable, disk_errors,
 from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
 from intent_bert.model.multi_label import decision_of
+from intent_bert.model.sealed import looks_sealed, unpacked
 from intent_bert.model.sketch import Sketch
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 RELIABILITY_PICTURE, SCOPE_PICTURE, COVERAGE_PICTURE = "reliability.png", "scope.png", "coverage.png"
 ONNX_FILE, ONNX_INT8_FILE, LITERT_FILE, SAVEDMODEL = "model.onnx", "model.int8.onnx", "model.tflite", "savedmodel"
+HUGGINGFACE, SENTENCE_TRANSFORMERS = "huggingface", "sentence-transformers"
+SEALED_FILE, STRINGS_FILE = "model.intent", "model.strings.onnx"
 SCOPE_FILE, SKETCH_FILE = "scope.npz", "sketch.npz"
 LOG_FOLDER = "logs"
 UNFINISHED = "unfinished"  # what a run that was killed has left in its output folder
@@ -60,7 +64,16 @@ _READ_FILES = (
 )  # fmt: skip
 
 
-FORMATS = {"onnx": ONNX_FILE, "savedmodel": SAVEDMODEL, "litert": LITERT_FILE}  # of exports
+FORMATS = {  # of exports
+    "onnx": ONNX_FILE,
+    "savedmodel": SAVEDMODEL,
+    "litert": LITERT_FILE,
+    "huggingface": HUGGINGFACE,
+    "sentence-transformers": SENTENCE_TRANSFORMERS,
+    "onnx-strings": STRINGS_FILE,
+    "sealed": SEALED_FILE,
+}
+DECIDED = (HUGGINGFACE, STRINGS_FILE, SEALED_FILE)  # exports that hold the decision as it was when they were written
 QUANTIZED = {("onnx", "int8"): ONNX_INT8_FILE}
 
 
@@ -107,15 +120,37 @@ _OWN_ENTRIES = {
 class ModelFolder:
     """A model folder opened for reading: ``config.json`` is checked at once, each other file when it is asked for.
 
+    Args:
+        folder: the folder, or a sealed file, which is verified as a whole.
+        require_signature: a public key (PEM) whose owner must have signed the sealed file.
+
     Raises:
-        ModelFolderError: no such folder, a part is missing or damaged, or it was written by a newer version.
+        ModelFolderError: no such folder, a part is missing or damaged, it was written by a newer version, or it is not
+            signed as required.
+        SettingsError: a signature is required of a folder, or the key can't be read.
     """
 
-    def __init__(self, folder: str | PathLike) -> None:
+    def __init__(self, folder: str | PathLike, require_signature: str | PathLike | None = None) -> None:
         if not isinstance(folder, str | PathLike):
             raise ModelFolderError(f"expected the path of a model folder, got {type(folder).__name__}")
         self.path = Path(folder)
-        self.config = read_config(self.path)
+        self._unpacked = unpacked(self.path, require_signature) if looks_sealed(self.path) else None
+        if require_signature is not None and self._unpacked is None and self.path.is_dir():
+            raise SettingsError(f"a folder has no signature: expected a sealed file, got {self.path}")
+        self.config = read_config(self.path if self._unpacked is None else self._unpacked.folder, self.path)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it is a sealed file."""
+        return self._unpacked is not None
+
+    def check_may_change(self) -> None:
+        """Raise ModelFolderError for a sealed file, which nothing is written into."""
+        if self.sealed:
+            raise ModelFolderError(
+                f"{self.path} is a sealed file, which is not changed: name the model folder that it was made from, and "
+                "seal that again (intent-bert export MODEL_DIR --format sealed)"
+            )
 
     def holds(self, name: str) -> bool:
         """Whether ``config.json`` counts this file, or this folder of files, to the model."""
@@ -123,8 +158,14 @@ class ModelFolder:
 
     def file(self, name: str) -> Path:
         """The path of a file of the model, which is there and is the one that was saved."""
-        check_file(self.path / name, self.config["sha256"].get(name))
-        return self.path / name
+        if self._unpacked is None:
+            check_file(self.path / name, self.config["sha256"].get(name))
+            return self.path / name
+        if not (self._unpacked.folder / name).is_file():
+            raise ModelFolderError(
+                f"{self.path} is a sealed file, which holds no {name}: name the model folder that it was made from"
+            )
+        return self._unpacked.folder / name
 
     @cached_property
     def encoder(self) -> BertConfig:
@@ -198,11 +239,15 @@ _KINDS = {**_COMMON_KINDS, "architecture": dict, "decision": dict}
 _KINDS_IN_FORMAT_1 = {**_COMMON_KINDS, "pooling": str, "dropout": (int, float), "max_seq_len": int, "head": str}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The ``config.json`` of a model folder, checked for its format; one of format 1 is given as format 2 has it."""
-    if not folder.is_dir():
+def read_config(place: Path, named: Path | None = None) -> dict[str, Any]:
+    """The ``config.json`` of a model folder, checked for its format; one of format 1 is given as format 2 has it.
+
+    ``named`` is what the user calls the folder, where that is not its place.
+    """
+    folder = named or place
+    if not place.is_dir():
         raise ModelFolderError(f"no such model folder: {folder}")
-    path = folder / CONFIG_FILE
+    path = place / CONFIG_FILE
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version = int(config["format_version"])
@@ -295,6 +340,7 @@ def replace_sketch(folder: ModelFolder, sketch: Sketch) -> None:
     Raises:
         DiskError: it can't be written. What stood there before still stands there.
     """
+    folder.check_may_change()
     with replacement(folder.path) as work:
         link_own_files(folder.path, work, but=(CONFIG_FILE, SKETCH_FILE))
         write_config(work, folder.config, [write_sketch(work, sketch)])

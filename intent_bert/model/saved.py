@@ -192,19 +192,35 @@ def _load_every_weight(model: keras.Model, path: Path) -> None:
 def _write_files(artifact: Artifact, folder: Path) -> None:
     weights_only = keras.Model(artifact.model.inputs, artifact.model.outputs)  # the same layers, no optimizer state
     save_weights(weights_only, folder / WEIGHTS_FILE)
+    write_small_files(artifact, folder)
+
+
+def write_small_files(artifact: Artifact, folder: Path) -> list[str]:
+    """Write all that a prediction needs beside the weights and the config; the names of the files."""
     vocab = "".join(f"{token}\n" for token in artifact.tokenizer.vocab_lines)
     (folder / VOCAB_FILE).write_text(vocab, encoding="utf-8", newline="\n")
     (folder / TOKENIZER_CONFIG_FILE).write_text(tokenizer_config(artifact.tokenizer.do_lower_case), encoding="utf-8")
     write_json(folder / LABELS_FILE, artifact.classes)
+    names = [VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE]
     if artifact.decision.scope is not None:
         np.savez(folder / SCOPE_FILE, allow_pickle=False, **artifact.decision.scope.arrays())
+        names.append(SCOPE_FILE)
     if artifact.sketch is not None:
-        write_sketch(folder, artifact.sketch)
+        names.append(write_sketch(folder, artifact.sketch))
+    return names
 
 
 def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None:
+    own = [*LOADED_FILES, *([] if artifact.decision.scope is None else [SCOPE_FILE])]
+    own += [] if artifact.sketch is None else [SKETCH_FILE]
+    names = [*own, *(file for name in exported for file in files_in(folder / name))]
+    write_config(folder, config_of(artifact), names)
+
+
+def config_of(artifact: Artifact) -> dict[str, Any]:
+    """What ``config.json`` says of a model, without the sha256 of its files."""
     encoder = {name: value for name, value in artifact.encoder.to_dict().items() if name not in _OF_THE_ARCHITECTURE}
-    config: dict[str, Any] = {
+    return {
         "format_version": FORMAT_VERSION,
         "intent_bert_version": __version__,
         "encoder": encoder,
@@ -212,6 +228,3 @@ def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None
         "decision": artifact.decision.to_dict(),
         "settings": artifact.settings,
     }
-    own = [*LOADED_FILES, *([] if artifact.decision.scope is None else [SCOPE_FILE])]
-    own += [] if artifact.sketch is None else [SKETCH_FILE]
-    write_config(folder, config, [*own, *(file for name in exported for file in files_in(folder / name))])
