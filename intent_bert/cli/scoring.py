@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("intent_bert")
 
+BYTES_OF_A_SENTENCE = 60  # in a table, about; to guess how many a file holds
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -100,11 +102,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     from intent_bert.evaluation.multi_label import evaluate_predictions
     from intent_bert.files.progress import progress_bar
+    from intent_bert.inference.predictor import CHUNK
 
-    predictor = _load_predictor(options)
+    predictor = _load_predictor(options, len(table))
     texts, parts = list(table[TEXT]), []
     with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
-        for batch in _batches(texts, 512):
+        for batch in _batches(texts, CHUNK):
             parts.append(predictor.predictions(batch))
             bar.update(len(batch))
     predictions = Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -180,7 +183,7 @@ def _predict_file(options: argparse.Namespace) -> None:
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    predictor = _load_predictor(options)
+    predictor = _load_predictor(options, rows.size // BYTES_OF_A_SENTENCE)
     if options.output:
         number = predict_file(
             predictor,
@@ -249,15 +252,18 @@ def _escaped(character: re.Match[str]) -> str:
 # --- both --------------------------------------------------------------------------------------------------------
 
 
-def _load_predictor(options: argparse.Namespace) -> "IntentPredictor":
-    from intent_bert.inference.engines import KERAS, choose_engine
+def _load_predictor(options: argparse.Namespace, sentences: int = 1) -> "IntentPredictor":
+    """What predicts; ``sentences`` says about how many will be asked."""
+    from intent_bert.inference.engines import KERAS, OPENVINO, choose_engine
     from intent_bert.inference.predictor import IntentPredictor
     from intent_bert.model.folder import ModelFolder
 
-    engine = choose_engine(ModelFolder(options.model_dir), options.engine)
+    engine = choose_engine(ModelFolder(options.model_dir), options.engine, sentences)
     if engine == KERAS:
         import_tensorflow_quietly()
-    return IntentPredictor.load(options.model_dir, engine=engine)
+    if engine == OPENVINO:
+        engine = options.engine  # auto takes another one where this fails
+    return IntentPredictor.load(options.model_dir, engine=engine, sentences=sentences)
 
 
 def _lines(stream: Any) -> Iterator[str]:

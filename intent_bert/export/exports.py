@@ -10,7 +10,6 @@ Every form takes padded ids, int32 (B, T) of any size, and gives ``probabilities
 onnx_graph.py's business.
 """
 
-import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,16 +23,14 @@ import keras
 import numpy as np
 
 from intent_bert.config import TEXT
-from intent_bert.data import datasets
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
+from intent_bert.errors import ModelFolderError, SettingsError, reason
 from intent_bert.files.lock import one_writer
+from intent_bert.inference.agreement import agreement, disagreement, sentences_for, some_of
 from intent_bert.inference.engines import OnnxEngine
-from intent_bert.model.decision import is_wordless
 from intent_bert.model.folder import (
     CONFIG_FILE,
     FORMATS,
-    MISTAKES_FILE,
     ONNX_FILE,
     QUANTIZED,
     WEIGHTS_FILE,
@@ -54,14 +51,6 @@ from intent_bert.model.saved import Artifact, load_artifact
 
 logger = logging.getLogger("intent_bert")
 
-MOST_SENTENCES = 500  # that a comparison takes
-LARGEST_DIFFERENCE = 1e-4  # of a probability, in float32
-SURE = 0.5
-MEAN_DIFFERENCE, MOST_SURE_CHANGED = (
-    0.05,
-    0.01,
-)  # in int8; the second of Keras' sure predictions
-
 
 @dataclass(frozen=True)
 class ExportCheck:
@@ -74,8 +63,8 @@ class ExportCheck:
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
         changed_predictions: sentences with another intent, or of a multi-label model other intents.
-        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and
-            how many of them changed.
+        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than 0.5 in Keras, and how
+            many of them changed.
     """
 
     file: str
@@ -92,22 +81,8 @@ class ExportCheck:
 
     def complaint(self) -> str | None:
         """Why this export is not to be kept, if so."""
-        if self.quantize is None:
-            if self.largest_difference <= LARGEST_DIFFERENCE:
-                return None
-            allowed = f"{LARGEST_DIFFERENCE:g} at most is allowed"
-        else:
-            few_changed = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
-            if few_changed and self.mean_difference <= MEAN_DIFFERENCE:
-                return None
-            allowed = (
-                f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_predictions} are allowed"
-            )
-        return (
-            f"{self.file} was not kept, for it predicts otherwise than the Keras model: on {self.sentences} sentences "
-            f"probabilities differ by up to {self.largest_difference:.2g}, on average by {self.mean_difference:.2g}, "
-            f"and {self.sure_predictions_changed} sure predictions are others ({allowed})"
-        )
+        what = disagreement(self, exact=self.quantize is None)
+        return what and f"{self.file} was not kept, for it predicts otherwise than the Keras model: {what}"
 
 
 def check_packages(format: str) -> None:
@@ -194,15 +169,6 @@ def _names() -> dict[str, tuple[str, str | None]]:
     return {**{name: (format, None) for format, name in FORMATS.items()}, **{v: k for k, v in QUANTIZED.items()}}
 
 
-def sentences_for(folder: Path) -> list[str]:
-    """Sentences to compare on where none are given."""
-    texts: list[str] = []
-    for table in (folder / MISTAKES_FILE, datasets.SHIPPED / "sample" / "test.csv"):
-        with contextlib.suppress(DataError):  # no such file, or no row in it
-            texts += list(read_table(table, label_column=None)[TEXT])
-    return texts
-
-
 def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
     """The default export of a training run, into the folder that it is writing; names what it has written.
 
@@ -237,27 +203,17 @@ def write_export(
     model = artifact.model
     write = {"onnx": _write_onnx, "savedmodel": _write_savedmodel, "litert": _write_litert}[format]
     exported_outputs = write(model, path, quantize)
-    few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
+    few = some_of(texts)
     ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
-    expected, found = (
-        artifact.decision.predictions(outputs(ids), is_wordless(ids))
-        for outputs in (KerasEngine(model).outputs, exported_outputs)
-    )
-    differences = np.abs(expected.probabilities - found.probabilities).max(axis=1)  # (sentences,)
-    changed = (artifact.decision.chosen(expected) != artifact.decision.chosen(found)).any(axis=1)
-    sure = expected.probabilities.max(axis=1) > SURE
+    found = asdict(agreement(artifact.decision, ids, KerasEngine(model).outputs(ids), exported_outputs(ids)))
+    del found["changed_in_scope"]  # of the check's file
     check = ExportCheck(
         file=path.name,
         format=format,
         quantize=quantize,
         megabytes=round(sum((folder / name).stat().st_size for name in files_in(path)) / 1e6, 1),
-        sentences=len(few),
         sentences_from=source,
-        largest_difference=float(differences.max()),
-        mean_difference=float(differences.mean()),
-        changed_predictions=int(changed.sum()),
-        sure_predictions=int(sure.sum()),
-        sure_predictions_changed=int((changed & sure).sum()),
+        **found,
     )
     complaint = check.complaint()
     if complaint:

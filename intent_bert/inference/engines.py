@@ -2,15 +2,16 @@
 
     onnx        model.onnx on ONNX Runtime, float32
     onnx-int8   model.int8.onnx on ONNX Runtime
+    openvino    model.onnx on OpenVINO, bfloat16 where the processor computes it
     keras       model.weights.h5 in Keras on TensorFlow
 
-The last is model/keras_engine.py; TensorFlow and Keras are imported for it alone. What logits mean is
-model/decision.py's business.
+The third is openvino_engine.py, the last model/keras_engine.py; each imports its library for itself alone. What logits
+mean is model/decision.py's business.
 """
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,7 @@ from weakref import WeakSet
 import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError, reason
+from intent_bert.machine import cpu_multiplies_bfloat16
 from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
 from intent_bert.model.outputs import OUTPUTS, Outputs
 
@@ -30,16 +32,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("intent_bert")
 
 ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
+OPENVINO = "openvino"
 KERAS = "keras"
 AUTO = "auto"
-ENGINES = (*ENGINE_FILES, KERAS)
+ENGINES = (*ENGINE_FILES, OPENVINO, KERAS)
+MANY_SENTENCES = 2000  # from here on OpenVINO has saved more time than it needs to be ready
 _TINY = np.finfo("float32").tiny
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
 LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
 
 
-def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
-    """The engine for this folder; "auto" takes the first of ``ENGINES`` that is there.
+def choose_engine(folder: ModelFolder, engine: str = AUTO, sentences: int = 1) -> str:
+    """The engine for this folder; "auto" takes the first of onnx, onnx-int8 and keras that is there.
+
+    For ``MANY_SENTENCES`` and more ``sentences`` "auto" takes openvino where it is installed and faster than onnx.
 
     Raises:
         SettingsError: no engine is called so, or its package is not installed.
@@ -47,6 +53,13 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
     """
     if engine not in (AUTO, *ENGINES):
         raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
+    if engine == OPENVINO:
+        choose_engine(folder, "onnx")  # which has the same file, and is what OpenVINO is compared with
+        if not _is_installed("openvino"):
+            raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install openvino")
+        return engine
+    if engine == AUTO and sentences >= MANY_SENTENCES and _openvino_is_faster(folder):
+        return OPENVINO
     for name, file in ENGINE_FILES.items():
         if engine not in (AUTO, name):
             continue
@@ -75,6 +88,12 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
     if missing:
         raise SettingsError(f"engine 'keras' needs what is not installed: pip install {' '.join(missing)}")
     return KERAS
+
+
+def _openvino_is_faster(folder: ModelFolder) -> bool:
+    """In float32 it is not: docs/speed.md has the figures."""
+    installed = _is_installed("openvino") and _is_installed("onnxruntime")
+    return installed and folder.holds(ONNX_FILE) and cpu_multiplies_bfloat16()
 
 
 def _is_installed(package: str) -> bool:
@@ -124,30 +143,16 @@ class OnnxEngine:
         if len(ids) == 1:
             return self._run(self._session_for_one(), np.array(ids, "int32"))
         outputs = Outputs(*(np.empty((len(ids), width), "float32") for width in self._widths))
-        for rows, part in self._in_batches(list(batches_by_length(ids))):
+        for rows, part in in_batches(lambda padded: self._run(self._session, padded), ids, self._threads):
             for whole, rows_of_it in zip(outputs, part, strict=True):
                 whole[rows] = rows_of_it
         return outputs
-
-    def _in_batches(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, Outputs]]:
-        """The rows of each batch with what they give; several batches side by side."""
-        if len(batches) < 2 or self._threads == 1:
-            for rows, padded in batches:
-                yield rows, self._run(self._session, padded)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(self._threads) as pool:
-            parts = pool.map(lambda batch: self._run(self._session, batch[1]), batches)
-            yield from zip((rows for rows, _ in batches), parts, strict=True)
 
     def _run(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> Outputs:
         """Padded ids, int32 (B, T) -> what the model computes for B sentences."""
         if all(self._widths):
             return Outputs(*session.run(OUTPUTS, {self._input: input_ids}))
-        probabilities = session.run(None, {self._input: input_ids})[0]  # of format 1: their logarithms are logits
-        nothing = np.empty((len(input_ids), 0), "float32")
-        return Outputs(np.log(np.maximum(probabilities, _TINY)), nothing, nothing)
+        return outputs_of_probabilities(session.run(None, {self._input: input_ids})[0])  # of format 1
 
     def _session_for_one(self) -> "onnxruntime.InferenceSession":
         if self._single_session is self._session and self._threads > 1:
@@ -187,10 +192,20 @@ if hasattr(os, "register_at_fork"):
 
 def _output_widths(session: "onnxruntime.InferenceSession") -> list[int]:
     """Of what ``Outputs`` holds; 0 where the file does not give it."""
-    widths = {each.name: each.shape[1] for each in session.get_outputs()}
+    return output_widths({each.name: each.shape[1] for each in session.get_outputs()})
+
+
+def output_widths(widths: dict[str, int]) -> list[int]:
+    """Of what ``Outputs`` holds, from all that a file gives; 0 for what it does not give."""
     if set(OUTPUTS) <= set(widths):
         return [widths[name] for name in OUTPUTS]
     return [next(iter(widths.values())), 0, 0]
+
+
+def outputs_of_probabilities(probabilities: np.ndarray) -> Outputs:
+    """What a file of format 1 tells, whose one output is (B, C): the logarithms are logits."""
+    nothing = np.empty((len(probabilities), 0), "float32")
+    return Outputs(np.log(np.maximum(probabilities, _TINY)), nothing, nothing)
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
@@ -215,6 +230,22 @@ def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
         raise ModelFolderError(
             f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
         ) from error
+
+
+def in_batches(
+    run: Callable[[np.ndarray], Outputs], ids: Sequence[Sequence[int]], threads: int, tokens: int | None = None
+) -> Iterator[tuple[np.ndarray, Outputs]]:
+    """The rows of each batch with what ``run`` gives for its padded ids; so many batches side by side."""
+    batches = list(batches_by_length(ids, tokens or TOKENS_AT_ONCE))
+    if len(batches) < 2 or threads == 1:
+        for rows, padded in batches:
+            yield rows, run(padded)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(lambda batch: run(batch[1]), batches)
+        yield from zip((rows for rows, _ in batches), parts, strict=True)
 
 
 def batches_by_length(
