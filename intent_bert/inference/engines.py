@@ -12,11 +12,12 @@ mean is model/decision.py's business.
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from intent_bert.errors import ModelFolderError, SettingsError, reason
 from intent_bert.machine import cpu_multiplies_bfloat16
 from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, ModelFolder
-from intent_bert.model.outputs import OUTPUTS, Outputs
+from intent_bert.model.outputs import OUTPUTS, Outputs, only_logits
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,6 +40,7 @@ ENGINES = (*ENGINE_FILES, OPENVINO, KERAS)
 MANY_SENTENCES = 2000  # from here on OpenVINO has saved more time than it needs to be ready
 _TINY = np.finfo("float32").tiny
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
+Found = TypeVar("Found")
 LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
 
 
@@ -54,40 +56,47 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO, sentences: int = 1) -
     if engine not in (AUTO, *ENGINES):
         raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
     if engine == OPENVINO:
-        choose_engine(folder, "onnx")  # which has the same file, and is what OpenVINO is compared with
-        if not _is_installed("openvino"):
-            raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install openvino")
-        return engine
+        _holds(folder, ONNX_FILE, OPENVINO, asked=True)
+        missing = [name for name in ("openvino", "onnxruntime") if not _is_installed(name)]
+        if missing:
+            raise SettingsError(
+                f"engine {engine!r} needs a package that is not installed: pip install {' '.join(missing)}"
+            )
+        return OPENVINO
     if engine == AUTO and sentences >= MANY_SENTENCES and _openvino_is_faster(folder):
         return OPENVINO
     for name, file in ENGINE_FILES.items():
-        if engine not in (AUTO, name):
+        if engine not in (AUTO, name) or not _holds(folder, file, name, asked=engine == name):
             continue
-        if not folder.holds(file):
-            if (folder.path / file).exists():
-                raise ModelFolderError(
-                    f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, "
-                    f"or write one with intent-bert export {folder.path}"
-                )
-            if engine == name:
-                quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
-                raise ModelFolderError(
-                    f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} "
-                    "writes it"
-                )
-        elif _is_installed("onnxruntime"):
+        if _is_installed("onnxruntime"):
             return name
-        elif engine == name:
+        if engine == name:
             raise SettingsError(f"engine {engine!r} needs a package that is not installed: pip install onnxruntime")
-        else:
-            logger.warning(
-                "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
-            )
-            break
+        logger.warning(
+            "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
+        )
+        break
     missing = [name for name in ("keras", "tensorflow") if not _is_installed(name)]
     if missing:
         raise SettingsError(f"engine 'keras' needs what is not installed: pip install {' '.join(missing)}")
     return KERAS
+
+
+def _holds(folder: ModelFolder, file: str, engine: str, asked: bool) -> bool:
+    """Whether a folder has the file of an engine; that it lacks it is an error where the engine was ``asked`` for."""
+    if folder.holds(file):
+        return True
+    if (folder.path / file).exists():
+        raise ModelFolderError(
+            f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, or "
+            f"write one with intent-bert export {folder.path}"
+        )
+    if asked:
+        quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
+        raise ModelFolderError(
+            f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} writes it"
+        )
+    return False
 
 
 def _openvino_is_faster(folder: ModelFolder) -> bool:
@@ -107,6 +116,9 @@ class Engine(Protocol):
 
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
         """Ids of sentences of any length -> what the model computes for each, in their order."""
+
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Their logits alone, float32 (N, C), in less time where that can be had."""
 
 
 class OnnxEngine:
@@ -148,11 +160,25 @@ class OnnxEngine:
                 whole[rows] = rows_of_it
         return outputs
 
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Their logits alone, float32 (N, C): what leads to nothing else is not computed."""
+        if len(ids) == 1:
+            return self._run_for_logits(self._session_for_one(), np.array(ids, "int32"))
+        logits = np.empty((len(ids), self.number_of_classes), "float32")
+        for rows, part in in_batches(lambda padded: self._run_for_logits(self._session, padded), ids, self._threads):
+            logits[rows] = part
+        return logits
+
     def _run(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> Outputs:
         """Padded ids, int32 (B, T) -> what the model computes for B sentences."""
         if all(self._widths):
             return Outputs(*session.run(OUTPUTS, {self._input: input_ids}))
         return outputs_of_probabilities(session.run(None, {self._input: input_ids})[0])  # of format 1
+
+    def _run_for_logits(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> np.ndarray:
+        if not all(self._widths):
+            return self._run(session, input_ids).logits
+        return session.run(OUTPUTS[:1], {self._input: input_ids}, _only_what_is_asked_for())[0]
 
     def _session_for_one(self) -> "onnxruntime.InferenceSession":
         if self._single_session is self._session and self._threads > 1:
@@ -190,6 +216,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_in_forked)
 
 
+@cache
+def _only_what_is_asked_for() -> "onnxruntime.RunOptions":
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
+
+
 def _output_widths(session: "onnxruntime.InferenceSession") -> list[int]:
     """Of what ``Outputs`` holds; 0 where the file does not give it."""
     return output_widths({each.name: each.shape[1] for each in session.get_outputs()})
@@ -204,8 +239,7 @@ def output_widths(widths: dict[str, int]) -> list[int]:
 
 def outputs_of_probabilities(probabilities: np.ndarray) -> Outputs:
     """What a file of format 1 tells, whose one output is (B, C): the logarithms are logits."""
-    nothing = np.empty((len(probabilities), 0), "float32")
-    return Outputs(np.log(np.maximum(probabilities, _TINY)), nothing, nothing)
+    return only_logits(np.log(np.maximum(probabilities, _TINY)))
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
@@ -233,8 +267,8 @@ def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
 
 
 def in_batches(
-    run: Callable[[np.ndarray], Outputs], ids: Sequence[Sequence[int]], threads: int, tokens: int | None = None
-) -> Iterator[tuple[np.ndarray, Outputs]]:
+    run: Callable[[np.ndarray], Found], ids: Sequence[Sequence[int]], threads: int, tokens: int | None = None
+) -> Iterator[tuple[np.ndarray, Found]]:
     """The rows of each batch with what ``run`` gives for its padded ids; so many batches side by side."""
     batches = list(batches_by_length(ids, tokens or TOKENS_AT_ONCE))
     if len(batches) < 2 or threads == 1:

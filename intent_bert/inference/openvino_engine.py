@@ -110,6 +110,10 @@ class OpenVinoEngine:
                 whole[rows] = rows_of_it
         return outputs
 
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Their logits alone, float32 (N, C)."""
+        return self.outputs(ids).logits
+
     def _run(self, input_ids: np.ndarray) -> Outputs:
         """Padded ids, int32 (B, T) -> what the model computes for B sentences."""
         try:

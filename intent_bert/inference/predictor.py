@@ -20,7 +20,7 @@ from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, OPENVINO, E
 from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, ranking
 from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ONNX_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, only_logits
 
 if TYPE_CHECKING:
     from intent_bert.inference.openvino_engine import OpenVinoEngine
@@ -140,7 +140,7 @@ class IntentPredictor:
         answers: list[Answer] = []
         rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
-            found = self.described(chunk, k, reject)
+            found = self.described(chunk, k, reject, scope=reject)
             if top_k is None:
                 answers += [each.answer for each in found]
             else:
@@ -153,7 +153,7 @@ class IntentPredictor:
         A model that was trained with ``multi_label`` gives each intent whose probability reaches its threshold; any
         other gives one intent, or none for a text without a word in it.
         """
-        return [each.intents for chunk in _chunks(texts) for each in self.described(chunk, 1)]
+        return [each.intents for chunk in _chunks(texts) for each in self.described(chunk, 1, scope=False)]
 
     def in_scope_score(self, texts: str | Iterable[str]) -> np.ndarray:
         """How much each text is one of those that the intents are made for: float32 (texts,), higher is more.
@@ -172,12 +172,12 @@ class IntentPredictor:
         self.decision.check_threshold()
         return self.in_scope_score(texts) >= self.decision.threshold
 
-    def described(self, texts: Sequence[str], top_k: int, reject: bool = False) -> list[Prediction]:
+    def described(self, texts: Sequence[str], top_k: int, reject: bool = False, scope: bool = True) -> list[Prediction]:
         """All that is known of each text, with the k likeliest intents; of several intents all, however small k is.
 
-        With ``reject`` a text out of scope has no intent.
+        With ``reject`` a text out of scope has no intent. Without ``scope`` it is not looked at, which saves time.
         """
-        predictions = self.predictions(texts)
+        predictions = self.predictions(texts, scope)
         if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
             rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
@@ -200,16 +200,18 @@ class IntentPredictor:
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
-        parts = [self.predictions(chunk).probabilities for chunk in _chunks(texts)]
+        parts = [self.predictions(chunk, scope=False).probabilities for chunk in _chunks(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
 
-    def predictions(self, texts: Sequence[str]) -> Predictions:
+    def predictions(self, texts: Sequence[str], scope: bool = True) -> Predictions:
         """Probabilities, float32 (N, C), and the predicted intents' numbers (N,) among ``classes``, -1 for none.
 
-        ``decision.chosen`` says of them which intents each text has, bool (N, C).
+        ``decision.chosen`` says of them which intents each text has, bool (N, C). Without ``scope`` a model with one
+        intent a sentence gives no scores, in less time.
         """
         ids = self._encode(texts)
-        return self.decision.predictions(self._engine.outputs(ids), is_wordless(ids))
+        outputs = self._engine.outputs(ids) if scope else only_logits(self._engine.logits(ids))
+        return self.decision.predictions(outputs, is_wordless(ids))
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
