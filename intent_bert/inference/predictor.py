@@ -17,7 +17,7 @@ import numpy as np
 from intent_bert.config import LABEL_SEPARATOR, check_count
 from intent_bert.errors import DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, OPENVINO, Engine, OnnxEngine, choose_engine
-from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, ranking
+from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, rankings
 from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ONNX_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
 from intent_bert.model.outputs import Outputs, only_logits
@@ -180,23 +180,14 @@ class IntentPredictor:
         predictions = self.predictions(texts, scope)
         if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
-            rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
+            ranked = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
         else:
-            numbered = zip(predictions.probabilities, predictions.numbers, strict=True)
-            alone = [ranking(row, number, self.classes, top_k) for row, number in numbered]
-            rankings = [(ranked, ranked[:1]) for ranked in alone]
-        return [
-            self._described(*each, score, reject)
-            for each, score in zip(rankings, predictions.scores.tolist(), strict=True)
-        ]
-
-    def _described(self, ranked: list[Answer], intents: list[Answer], score: float, reject: bool) -> Prediction:
+            ranked = [(each, each[:1]) for each in rankings(predictions, self.classes, top_k)]
         threshold = self.decision.threshold
-        in_scope = None if threshold is None or math.isnan(score) else score >= threshold
-        answer = intents[0] if intents else Answer(None, 0.0)
-        if reject and not in_scope:
-            answer, intents = Answer(None, answer.confidence), []
-        return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
+        return [
+            _described(*each, score, threshold, reject)
+            for each, score in zip(ranked, predictions.scores.tolist(), strict=True)
+        ]
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
@@ -239,6 +230,16 @@ class IntentPredictor:
                 "of a text longer than %d tokens the beginning counts (this warning comes once)", self.max_seq_len
             )
         return ids
+
+
+def _described(
+    ranked: list[Answer], intents: list[Answer], score: float, threshold: float | None, reject: bool
+) -> Prediction:
+    in_scope = None if threshold is None or math.isnan(score) else score >= threshold
+    answer = intents[0] if intents else Answer(None, 0.0)
+    if reject and not in_scope:
+        answer, intents = Answer(None, answer.confidence), []
+    return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
 
 
 def _openvino(folder: ModelFolder, threads: int | None, may_fail: bool) -> "OpenVinoEngine | None":
