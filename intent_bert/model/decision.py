@@ -150,10 +150,8 @@ def is_wordless(ids: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
 def rankings(predictions: Predictions, classes: "Sequence[Label]", k: int) -> list[list[Answer]]:
     """The k likeliest intents of each sentence, the likeliest first; none where it has no intent."""
     probabilities = predictions.probabilities
-    if k == 1:
-        best = probabilities.argmax(axis=1)[:, None]
-    else:
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    order = probabilities.argmax(axis=1)[:, None] if k == 1 else np.argsort(-probabilities, axis=1, kind="stable")
+    best = order[:, :k]
     values = np.take_along_axis(probabilities, best, axis=1)
     return [
         [Answer(classes[index], value) for index, value in zip(*row, strict=True)] if number != NO_INTENT else []
