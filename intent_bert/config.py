@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, Self, TypeVar, get_args
 
 from intent_bert.bert.config import BertConfig, resolved_max_seq_len
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.errors import SettingsError
 
 TEXT, INTENT = "text", "intent"  # the columns of a table
@@ -26,23 +26,43 @@ LEAST_STEPS, LEAST_STEPS_PER_INTENT = 100, 8  # a small table is seen more often
 LEAST_HEAD_STEPS = 1000
 LEAST_STEPS_OF_SEVERAL, MOST_EPOCHS_FOR_THEM = 1000, 6  # sigmoids learn more slowly than a softmax
 POOLINGS = ("cls", "mean", "max", "sum_last_four", "mean_last_four", "concat_last_four")
-HEADS = ("dense", "linear", "rnn")
+HEADS = ("dense", "linear", "cosine", "rnn")
 CLASS_WEIGHTS = ("balanced",)
 PRECISIONS = ("auto", "float32", "bfloat16", "mixed_float16")
-CHOICES = {"pooling": POOLINGS, "precision": PRECISIONS, "head": HEADS, "class_weight": CLASS_WEIGHTS}
-RECIPES: dict[str, dict[str, Any]] = {
-    "default": {},
+RECIPES: dict[str, dict[str, Any]] = {  # what a setting is that was left open
+    "default": {
+        "pooling": "mean",
+        "head": "cosine",
+        "dropout": 0.1,
+        "batch_size": 32,
+        "warmup": 0.1,
+        "decay": True,
+        "label_smoothing": 0.0,
+        "label_names": False,
+        "models": 1,
+    },
     "tutorial": {
+        "pooling": "cls",
+        "head": "dense",
+        "dropout": 0.5,
         "epochs": 5,
         "batch_size": 16,
         "learning_rate": 1e-5,
+        "head_learning_rate_multiplier": 1.0,
         "warmup": 0.0,
         "decay": False,
-        "weight_decay": 0.0,
-        "head_learning_rate_multiplier": 1.0,
-        "validation_split": 0.1,
     },
+    "accurate": {"models": 5},
+    "few-shot": {"label_names": True, "models": 3},
 }
+CHOICES = {
+    "recipe": tuple(RECIPES),
+    "pooling": POOLINGS,
+    "precision": PRECISIONS,
+    "head": HEADS,
+    "class_weight": CLASS_WEIGHTS,
+}
+OF_MULTI_LABEL = {"pooling": "cls", "head": "dense", "dropout": 0.5}  # of any recipe but where it says otherwise
 
 
 _Config = TypeVar("_Config", bound=type)
@@ -58,6 +78,16 @@ _data, _model = partial(_setting, "data"), partial(_setting, "model")
 _optimisation, _output = partial(_setting, "optimisation"), partial(_setting, "output")
 
 
+def _of_recipe(group: str, name: str, help: str) -> Any:
+    """A field that each recipe sets where it is left open."""
+    others = [
+        f"{recipe} {values[name]}" for recipe, values in RECIPES.items() if recipe != "default" and name in values
+    ]
+    default = RECIPES["default"].get(name)
+    named = "; ".join([*([] if default is None else [str(default)]), *others])
+    return _setting(group, None, f"{help} (default: {named})")
+
+
 def _documented(config: _Config) -> _Config:
     """Tell each field's help in the class's docstring, where ``help()`` and the API pages show it."""
     lines = [f"    {each.name}: {each.metadata['help']} (default: {each.default!r})" for each in fields(config)]
@@ -69,11 +99,15 @@ class _Settings:
     """What every configuration does when it is made: plain Python values, each of its kind, then its own checks."""
 
     def __post_init__(self) -> None:
+        self._fill()
         for each in fields(self):  # type: ignore[arg-type]
             value = _plain(getattr(self, each.name))
             setattr(self, each.name, value)
             _check_kind(each.name, value, each.type)
         self.validate()
+
+    def _fill(self) -> None:
+        """Set what was left open and depends on other settings."""
 
     def validate(self) -> None:
         """Raise SettingsError for a value that can't be meant."""
@@ -193,12 +227,21 @@ class TrainingConfig(Architecture, DataSettings):
         DEFAULT_KNOWN_ACCEPTANCE,
         "share of the sentences in scope that a model asked to reject is to accept, where no unknown ones are given",
     )
+    recipe: str = _optimisation("default", "what the settings are that are left open")
+    pooling: str = _of_recipe("model", "pooling", "how hidden states become one vector")
+    head: str = _of_recipe(
+        "model",
+        "head",
+        "what stands on the encoder: cosines with a direction for each intent, dense tanh and softmax, linear softmax, "
+        "or a BiLSTM (rnn)",
+    )
+    dropout: float = _of_recipe("model", "dropout", "dropout before the head, and after its dense layer")
     checkpoint: str = _model(DEFAULT_CHECKPOINT, "a known checkpoint (intent-bert checkpoints), a folder or a prefix")
     do_lower_case: bool | None = _model(None, "lower-case the text (default: as the checkpoint says, else yes)")
     epochs: int | None = _optimisation(
         None, f"how often every sentence is seen (default: {LEAST_EPOCHS}, more where the table is small)"
     )
-    batch_size: int = _optimisation(32, "sentences in a step")
+    batch_size: int = _of_recipe("optimisation", "batch_size", "sentences in a step")
     learning_rate: float | None = _optimisation(
         None,
         "Adam's highest step size (default: 0.0384 / hidden_size: 1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base; "
@@ -207,8 +250,8 @@ class TrainingConfig(Architecture, DataSettings):
     head_learning_rate_multiplier: float | None = _optimisation(
         None, "the head's step size as a multiple of the encoder's (default: a seventh of the intents, 1 to 10)"
     )
-    warmup: float = _optimisation(0.1, "share of the steps in which the learning rate rises from 0")
-    decay: bool = _optimisation(True, "let the learning rate fall to 0 in a straight line")
+    warmup: float = _of_recipe("optimisation", "warmup", "share of the steps in which the learning rate rises from 0")
+    decay: bool = _of_recipe("optimisation", "decay", "let the learning rate fall to 0 in a straight line")
     weight_decay: float = _optimisation(
         0.0, "decoupled weight decay of the kernels (not of biases, LayerNorm, embeddings)"
     )
@@ -220,6 +263,17 @@ class TrainingConfig(Architecture, DataSettings):
     )
     validation_split: float = _data(0.1, "share of train held out when there is no validation table")
     seed: int = _optimisation(0, "for the split, the order of sentences, dropout and new weights")
+    label_smoothing: float = _of_recipe(
+        "optimisation", "label_smoothing", "share of each label that is spread over all intents"
+    )
+    label_names: bool = _of_recipe(
+        "optimisation", "label_names", "learn the intents' names, split into words, as further sentences"
+    )
+    models: int = _of_recipe(
+        "optimisation",
+        "models",
+        "how many models are trained, one after another, and averaged into the one that is kept",
+    )
     precision: str = _optimisation("auto", "of the products while training; auto takes bfloat16 where that is fast")
     resume: bool = _output(False, "go on with a run with these settings that was killed")
     export: bool = _output(True, "also write model.onnx, which gives faster predictions")
@@ -228,14 +282,23 @@ class TrainingConfig(Architecture, DataSettings):
 
     @classmethod
     def from_recipe(cls, recipe: str, **settings: Any) -> Self:
-        """The settings of a recipe ("default", "tutorial"), changed by ``settings``."""
-        if recipe not in RECIPES:
-            raise SettingsError(f"unknown recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
-        return cls.of(**{**RECIPES[recipe], **settings})
+        """The settings of a recipe ("default", "tutorial", "accurate", "few-shot"), changed by ``settings``."""
+        return cls.of(**{"recipe": recipe, **settings})
+
+    def _fill(self) -> None:
+        if self.recipe not in RECIPES:
+            raise SettingsError(f"unknown recipe {self.recipe!r}: expected one of {', '.join(RECIPES)}")
+        values = {**RECIPES["default"], **(OF_MULTI_LABEL if self.multi_label else {})}
+        values |= RECIPES[self.recipe] if self.recipe != "default" else {}
+        if self.head == "rnn":
+            values["pooling"] = "cls"
+        for name, value in values.items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
 
     def validate(self) -> None:
         super().validate()
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "models"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(f"{name} must be at least 1, not {value}")
@@ -244,7 +307,7 @@ class TrainingConfig(Architecture, DataSettings):
         multiplier = self.head_learning_rate_multiplier
         if multiplier is not None and not 0 < multiplier <= 1000:
             raise SettingsError(f"head_learning_rate_multiplier must be above 0 and at most 1000, not {multiplier}")
-        for name in ("warmup", "validation_split", "weight_decay"):
+        for name in ("warmup", "validation_split", "weight_decay", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         check_seed(self.seed)
@@ -261,10 +324,17 @@ class TrainingConfig(Architecture, DataSettings):
             raise SettingsError(f"mix must be 0 to 1, a share of the table, not {self.mix}")
         if self.mix and not self.multi_label:
             raise SettingsError("mix makes sentences with several intents: give multi_label as well")
+        if self.label_names and self.multi_label:
+            raise SettingsError("label_names (and recipe few-shot) is for one intent a sentence, not for multi_label")
         if not self.label_separator:
             raise SettingsError("label_separator is empty: expected what joins the labels, such as '|'")
         if self.label_separator != LABEL_SEPARATOR and not self.multi_label:
             raise SettingsError("label_separator joins several labels of a sentence: give multi_label as well")
+        if self.multi_label and self.known_acceptance != DEFAULT_KNOWN_ACCEPTANCE:
+            raise SettingsError(
+                "known_acceptance is for one intent a sentence: leave it out with multi_label, where each intent has a "
+                "threshold of its own"
+            )
         if self.multi_label and self.class_weight is not None:
             raise SettingsError("class_weight is for one intent a sentence: leave it out with multi_label")
         if self.multi_label and (self.unknown_file or self.unknown_label):

@@ -7,8 +7,9 @@ python scripts/predict_with_ray.py /shared/runs/snips /shared/sentences/ /shared
 
 The input is a .csv, .jsonl or .parquet file or a folder of such files. The output folder gets files of the same kind
 (Ray calls JSON lines .json), in input order when they are read by name, with the columns ``intent`` and ``confidence``
-behind those of the input. On several machines all three places must be reachable from each of them. A worker loads the
-model folder once and answers as ``IntentPredictor`` does in a process of its own.
+behind those of the input, and before these ``intents``, all intents of a sentence, where the model may give several. On
+several machines all three places must be reachable from each of them. A worker loads the model folder once and predicts
+as ``IntentPredictor`` does in a process of its own.
 """
 
 import argparse
@@ -24,36 +25,47 @@ import pyarrow.csv
 from intent_bert import IntentPredictor
 from intent_bert.cli.console import run_as_command
 from intent_bert.config import TEXT
-from intent_bert.data.rows import require_column
+from intent_bert.data.label_sets import joined
+from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.inference.engines import usable_cores
+from intent_bert.model.decision import Prediction
 from intent_bert.model.folder import ModelFolder
 
 FORMATS = (".csv", ".jsonl", ".parquet")
-ADDED = ("intent", "confidence")
-ROWS = 4096  # that a worker answers at a time
+ADDED = ("intents", "intent", "confidence")  # the first of a multi-label model alone
+ROWS = 4096  # that a worker takes at a time
 
 
 class Scorer:
     """A worker: a table of sentences in, the same with their intents out."""
 
-    def __init__(self, folder: str, text_column: str, engine: str, threads: int) -> None:
+    def __init__(self, folder: str, kind: str, text_column: str, engine: str, threads: int) -> None:
         self.predictor = IntentPredictor.load(folder, engine=engine, threads=threads)
-        self.text_column = text_column
+        self.kind, self.text_column = kind, text_column
 
     def __call__(self, table: pa.Table) -> pa.Table:
         texts = ["" if text is None else text for text in table.column(self.text_column).to_pylist()]
-        answers = self.predictor.predict(texts)
-        intents = [None if answer.intent is None else str(answer.intent) for answer in answers]
-        confidences = np.array([answer.confidence for answer in answers]).round(6)
-        return table.append_column(ADDED[0], pa.array(intents, pa.string())).append_column(
-            ADDED[1], pa.array(confidences, pa.float64())
-        )
+        found = self.predictor.described(texts, top_k=1)
+        if self.predictor.multi_label:
+            table = table.append_column("intents", self._intents(found))
+        intents = [None if each.answer.intent is None else str(each.answer.intent) for each in found]
+        confidences = np.array([each.answer.confidence for each in found]).round(6)
+        table = table.append_column("intent", pa.array(intents, pa.string()))
+        return table.append_column("confidence", pa.array(confidences, pa.float64()))
+
+    def _intents(self, found: list[Prediction]) -> pa.Array:
+        """All intents of each sentence: lists, or texts in which the separator joins them."""
+        rows = [[str(answer.intent) for answer in each.intents] for each in found]
+        if self.kind == ".csv":
+            return pa.array([joined(row, self.predictor.label_separator) for row in rows], pa.string())
+        return pa.array(rows, pa.list_(pa.string()))
 
 
 def predict_with_ray(options: argparse.Namespace) -> None:
     kind = check_places(options.input, options.output)
-    ModelFolder(options.folder)  # a mistake is told here, and not by every worker
+    folder = ModelFolder(options.folder)  # a mistake is told here, and not by every worker
+    check_columns(options, ADDED if folder.decision.multi_label else ADDED[1:])
     try:
         import ray
         import ray.data
@@ -62,17 +74,16 @@ def predict_with_ray(options: argparse.Namespace) -> None:
     workers = start_ray(ray, options)
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     table = read(ray.data, kind, options.input, options.text_column)
-    check_columns(table.columns(), options)
-    answers = table.map_batches(
+    predictions = table.map_batches(
         Scorer,
-        fn_constructor_args=(str(options.folder.resolve()), options.text_column, options.engine, options.threads),
+        fn_constructor_args=(str(folder.path.resolve()), kind, options.text_column, options.engine, options.threads),
         batch_size=ROWS,
         batch_format="pyarrow",
         concurrency=workers,
         num_cpus=options.threads,
     )
-    write = {".csv": answers.write_csv, ".jsonl": answers.write_json, ".parquet": answers.write_parquet}[kind]
-    write(str(options.output.resolve()))
+    write = {".csv": "write_csv", ".jsonl": "write_json", ".parquet": "write_parquet"}[kind]
+    getattr(predictions, write)(str(options.output.resolve()))
 
 
 def start_ray(ray: Any, options: argparse.Namespace) -> int:
@@ -96,19 +107,25 @@ def check_places(source: Path, output: Path) -> str:
         raise DataError(f"no such file or folder: {source}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise SettingsError(f"{output} is there already: name another folder, or empty it")
-    files = [file for file in source.iterdir() if file.is_file()] if source.is_dir() else [source]
-    kinds = {file.suffix.lower() for file in files}
+    kinds = {file.suffix.lower() for file in files_of(source)}
     if len(kinds) != 1 or not kinds <= set(FORMATS):
         there = ", ".join(sorted(kinds)) or "nothing"
         raise DataError(f"can't tell how to read {source}: expected {' or '.join(FORMATS)}, found {there}")
     return kinds.pop()
 
 
-def check_columns(columns: list[str], options: argparse.Namespace) -> None:
+def files_of(source: Path) -> list[Path]:
+    """What is read, by name."""
+    return sorted(file for file in source.iterdir() if file.is_file()) if source.is_dir() else [source]
+
+
+def check_columns(options: argparse.Namespace, added: tuple[str, ...]) -> None:
+    """Refuse a table without sentences, or with a column that is called as the predictions' are."""
+    columns = RowReader(files_of(options.input)[0]).columns
     require_column(str(options.input), columns, options.text_column, "text")
-    taken = next((name for name in ADDED if name in columns), None)
+    taken = next((name for name in added if name in columns), None)
     if taken:
-        raise DataError(f"{options.input} has a column {taken!r} already: rename it, the answers are called so")
+        raise DataError(f"{options.input} has a column {taken!r} already: rename it, the predictions are called so")
 
 
 def read(data: Any, kind: str, source: Path, text_column: str) -> Any:

@@ -1,11 +1,11 @@
 """The settings of a run: recipes, defaults and what is refused."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 from intent_bert.bert.config import BertConfig
-from intent_bert.config import TrainingConfig, trained_layers
+from intent_bert.config import Architecture, TrainingConfig, trained_layers
 from intent_bert.errors import IntentBertError, SettingsError
 
 
@@ -37,7 +37,7 @@ def test_every_setting_has_help_and_the_default_recipe_changes_nothing():
             "head_learning_rate_multiplier must be above 0 and at most 1000, not 0.0",
         ),
         ({"weight_decay": -1.0}, "weight_decay must be at least 0 and below 1, not -1.0"),
-        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
+        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, cosine, rnn"),
         ({"head": "rnn", "pooling": "max"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'max'"),
         ({"train_layers": "some"}, "train_layers must be all, head or a number of encoder layers, not 'some'"),
         ({"train_layers": -1}, "train_layers must be all, head or a number of encoder layers, not -1"),
@@ -93,8 +93,26 @@ def test_what_is_left_open_is_resolved_for_the_encoder_and_the_table(settings, s
     assert (config.learning_rate, config.epochs, config.head_learning_rate_multiplier) == expected
 
 
+def test_a_recipe_sets_what_is_left_open_and_nothing_else():
+    config = TrainingConfig(recipe="tutorial", batch_size=32, decay=True)
+    assert (config.pooling, config.head, config.dropout) == ("cls", "dense", 0.5)
+    assert (config.batch_size, config.decay, config.warmup) == (32, True, 0.0)
+    assert replace(config, epochs=7).batch_size == 32
+    default = TrainingConfig()
+    assert (default.pooling, default.head, default.models) == ("mean", "cosine", 1)
+    assert (Architecture().pooling, Architecture().head) == ("cls", "dense")  # what create_model builds
+
+
+def test_the_default_recipe_knows_what_goes_with_what():
+    assert TrainingConfig(head="rnn").pooling == "cls"
+    several = TrainingConfig(multi_label=True)
+    assert (several.pooling, several.head, several.dropout) == ("cls", "dense", 0.5)
+
+
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(SettingsError, match=r"^unknown recipe 'slow': expected one of default, tutorial$"):
+    with pytest.raises(
+        SettingsError, match=r"^unknown recipe 'slow': expected one of default, tutorial, accurate, few-shot$"
+    ):
         TrainingConfig.from_recipe("slow")
     with pytest.raises(SettingsError, match=r"^unknown setting epoch, lr: expected some of adapter_size, batch_size, "):
         TrainingConfig.from_recipe("default", lr=1, epoch=2)

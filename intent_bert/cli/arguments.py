@@ -76,8 +76,8 @@ def add_unknown_label(command: argparse.ArgumentParser) -> None:
     command.add_argument("--unknown-label", metavar="NAME", help="rows with this label mean none of the intents")
 
 
-def add_separator(command: argparse.ArgumentParser, default: str | None, help: str) -> None:
-    command.add_argument("--label-separator", default=default, metavar="SIGN", help=help)
+def add_separator(command: argparse.ArgumentParser, help: str) -> None:
+    command.add_argument("--label-separator", metavar="SIGN", help=help)
 
 
 def add_engine(command: argparse.ArgumentParser) -> None:

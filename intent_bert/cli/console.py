@@ -1,7 +1,7 @@
 """How a command speaks to its caller: messages on stderr, one sentence for a mistake, exit codes, a quiet TensorFlow.
 
-Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a command looks for (``diff``, ``check``, ``drift``,
-``doctor --fail-on``) was found; 1: a fault of ours, with its traceback.
+Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a command looks for (``diff``, ``check``,
+``drift``, ``doctor --fail-on``) was found; 1: a fault of ours, with its traceback.
 """
 
 import errno

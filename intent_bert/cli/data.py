@@ -22,7 +22,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="another seed gives another split")
     add_columns(command)
     command.add_argument("--multi-label", action="store_true", help="a row may have several labels, or none")
-    add_separator(command, LABEL_SEPARATOR, "with --multi-label, what joins the labels of a row")
+    add_separator(command, f"with --multi-label, what joins the labels of a row (default: {LABEL_SEPARATOR})")
 
     command = add_command(commands, "datasets", "list the known data sets, or count the intents of one", run_datasets)
     command.add_argument("name", nargs="?", metavar="NAME|DIR", help="show this one's texts per intent")
@@ -54,7 +54,9 @@ def run_split(options: argparse.Namespace) -> None:
     except ValueError:
         raise SettingsError(f"expected shares such as 70,15,15 or 80,20, not {options.shares!r}") from None
     folder = new_folder(options.output_dir)
-    separator = options.label_separator if options.multi_label else None
+    if options.label_separator and not options.multi_label:
+        raise SettingsError("--label-separator joins several labels of a row: give --multi-label as well")
+    separator = (options.label_separator or LABEL_SEPARATOR) if options.multi_label else None
     table = read_table(options.file, options.text_column, options.label_column, separator)
     check_tables(table, label_separator=separator)
     parts = split_table(table, shares, options.seed, separator)
@@ -105,14 +107,15 @@ def _count_intents(options: argparse.Namespace) -> None:
 
 def run_download(options: argparse.Namespace) -> None:
     from intent_bert.bert import pretrained
+    from intent_bert.bert.known_checkpoints import CHECKPOINTS
     from intent_bert.data import datasets
 
-    if options.name in pretrained.CHECKPOINTS:
+    if options.name in CHECKPOINTS:
         print(pretrained.fetch(options.name))
     elif options.name in datasets.NAMED:
         print(datasets.download(options.name, force=options.force))
     else:
-        known = [*datasets.NAMED, *pretrained.CHECKPOINTS]
+        known = [*datasets.NAMED, *CHECKPOINTS]
         raise SettingsError(
             f"nothing to download is called {options.name!r}: did you mean {nearest(options.name, known)}? "
             "(intent-bert datasets and intent-bert checkpoints list the names)"
@@ -120,7 +123,7 @@ def run_download(options: argparse.Namespace) -> None:
 
 
 def run_checkpoints(_: argparse.Namespace) -> None:
-    from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT
+    from intent_bert.bert.known_checkpoints import CHECKPOINTS, DEFAULT_CHECKPOINT
     from intent_bert.files.cache import checkpoint_folder
 
     print(f"{'NAME':<34}{'ABOUT MB':>9}  {'LICENCE':<12}{'TEXT':<9}STATE")

@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("model_dir", metavar="MODEL_DIR", help="a model folder")
     command.add_argument("file", metavar="FILE", help="a table: csv, tsv, jsonl or parquet")
     add_columns(command)
-    add_separator(command, None, "what joins the labels of a row, for a multi-label model (default: as in training)")
+    add_separator(command, "what joins the labels of a row, for a multi-label model (default: as in training)")
     add_engine(command)
     command.add_argument("--output-dir", metavar="DIR", help="also write plots and the mistakes here")
     add_unknown_label(command)
@@ -115,9 +115,11 @@ def run_evaluate(options: argparse.Namespace) -> None:
     result = evaluate_predictions(
         predictor.decision, texts, labels, predictions, predictor.classes, separator, options.unknown_label
     )
-    print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    if output is not None:
-        _write_reports(output, result, options)
+    try:
+        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False), flush=True)
+    finally:  # the reader of stdout may have gone, as in `| head`
+        if output is not None:
+            _write_reports(output, result, options)
 
 
 def _write_reports(output: Path, result: Any, options: argparse.Namespace) -> None:
@@ -202,7 +204,8 @@ def _predict_file(options: argparse.Namespace) -> None:
         _print_predictions(predictor, _batches(texts, 1024), options)
     if rows.skipped:
         named = ", ".join(map(str, rows.skipped[:5])) + (", ..." if len(rows.skipped) > 5 else "")
-        logger.warning("%d broken rows of %s were left out (%s)", len(rows.skipped), rows.path, named)
+        number_of = "1 broken row" if len(rows.skipped) == 1 else f"{len(rows.skipped)} broken rows"
+        logger.warning("left out %s of %s (%s)", number_of, rows.path, named)
     if options.output:
         logger.info("%s predictions in %s", f"{number:,}", options.output)
 
@@ -227,7 +230,7 @@ def _print_predictions(
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     if options.reject:
-        predictor.decision.check_threshold()
+        predictor.check_threshold()
     for batch in batches:
         for text, prediction in zip(batch, predictor.described(batch, top_k, options.reject), strict=True):
             if options.json:

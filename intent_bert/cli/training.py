@@ -5,14 +5,13 @@ from typing import Any
 
 from intent_bert.cli.arguments import add_command, add_settings, given
 from intent_bert.cli.console import import_tensorflow_quietly
-from intent_bert.config import RECIPES, CompareConfig, TrainingConfig
+from intent_bert.config import CompareConfig, TrainingConfig
 from intent_bert.estimators.baselines import DEFAULT_METHODS, METHODS, chosen
 
 
 def add_commands(commands: Any) -> None:
     command = add_command(commands, "train", "fine-tune on a table and leave a model folder", run_train)
     command.usage = "%(prog)s (--data NAME|DIR | --train-file FILE) [--output-dir DIR] [OPTION ...]"
-    command.add_argument("--recipe", choices=RECIPES, default="default", help="a set of settings to start from")
     add_settings(command, TrainingConfig)
 
     command = add_command(commands, "compare", "set methods against each other on a table", run_compare)
@@ -24,7 +23,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    config = TrainingConfig.from_recipe(options.recipe, **given(options, TrainingConfig))
+    config = TrainingConfig.of(**given(options, TrainingConfig))
     import_tensorflow_quietly()
     from intent_bert.training.run import train
 

@@ -4,8 +4,9 @@
     ["weather", "music"] a list, as JSON and Parquet have them         -> ("music", "weather")
     "" or []             no label, which is legal: no intent fits      -> ()
 
-A label set is sorted and holds each label once, so that equal sets are equal tuples. A table's column ``intent`` holds
-either plain labels or label sets. Nothing here needs pandas.
+A label set is sorted and holds each label once, so that equal sets are equal tuples. Of a table's sets the separator
+joins each and takes it apart again, for that is how csv files hold them. A table's column ``intent`` holds either plain
+labels or label sets. Nothing here needs pandas.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from intent_bert.config import LABEL_SEPARATOR
 from intent_bert.data.cells import is_missing, shown
 from intent_bert.data.labels import Label, classes_of, label_ids, label_problem, plain_label
-from intent_bert.errors import DataError
+from intent_bert.errors import DataError, SettingsError
 
 LabelSet: TypeAlias = tuple[Label, ...]
 
@@ -53,6 +54,28 @@ def label_set(value: Any, separator: str = LABEL_SEPARATOR) -> LabelSet:
     if problem:
         raise DataError(problem)
     return tuple(classes_of(labels))
+
+
+def rejoinable(labels: LabelSet, separator: str) -> LabelSet:
+    """The label set, which is known to be the same when it is read where the separator has joined it.
+
+    Raises:
+        DataError: a label of a list holds the separator.
+    """
+    written = [str(label) for label in labels]
+    if written and separator.join(written).split(separator) != written:
+        whose = next((label for label in written if separator in label), separator.join(written))
+        raise DataError(
+            f"the label {shown(whose)} holds the separator {separator!r}, which joins labels where they are written: "
+            "name another with --label-separator, or rename the label"
+        )
+    return labels
+
+
+def check_separator(separator: str | None) -> None:
+    """Raise SettingsError for a separator that separates nothing; None is none, and right."""
+    if separator is not None and not (isinstance(separator, str) and separator):
+        raise SettingsError(f"label_separator must be a text such as '|', not {separator!r}")
 
 
 def holds_label_sets(labels: Iterable[Any]) -> bool:

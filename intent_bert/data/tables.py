@@ -14,7 +14,7 @@ import pandas as pd
 
 from intent_bert.config import INTENT, TEXT
 from intent_bert.data.cells import text_problem
-from intent_bert.data.label_sets import LabelSet, label_set
+from intent_bert.data.label_sets import LabelSet, check_separator, label_set, rejoinable
 from intent_bert.data.labels import Label, label_problem, plain_label
 from intent_bert.data.rows import RowReader, require_column
 from intent_bert.errors import DataError, SettingsError
@@ -43,8 +43,11 @@ def read_table(
         ``attrs["source"]`` saying where from.
 
     Raises:
-        DataError: no such file, an unreadable one, a missing column, an empty table, an empty text or label.
+        DataError: no such file, an unreadable one, a missing column, an empty table, an empty text or label, or labels
+            of a list that ``label_separator`` can't join.
+        SettingsError: one column for both, or an empty separator.
     """
+    check_separator(label_separator)
     if text_column == label_column:
         raise SettingsError(f"the sentences and the intents can't both be in the column {text_column!r}: name two")
     flags = {text_column: "text"} | ({label_column: "label"} if label_column else {})
@@ -122,7 +125,7 @@ def _check_label_sets(labels: pd.Series, name: str, column: str, separator: str)
     checked: list[LabelSet] = []
     for row, value in labels.items():
         try:
-            checked.append(label_set(value, separator))
+            checked.append(rejoinable(label_set(value, separator), separator))
         except DataError as error:
             raise DataError(f"{name}, row {row}, column {column!r}: {error}") from None
     return checked

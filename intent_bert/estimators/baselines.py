@@ -234,11 +234,13 @@ _ALL = [
     Method("bert-tfidf-svm", "frozen", "frozen BERT vectors (mean) and TF-IDF + linear SVM",
            _pipeline(_bert_and_tfidf, _svm), _check_both, "mean"),
     Method("frozen-linear", "frozen", "linear softmax over the frozen [CLS] vector",
-           _tuned(head="linear", train_layers="head"), _check_tuned()),
+           _tuned(pooling="cls", head="linear", train_layers="head"), _check_tuned()),
     Method("frozen-rnn", "frozen", "BiLSTM over frozen token vectors",
            _tuned(head="rnn", train_layers="head"), _check_tuned()),
     _last(2),
     Method("fine-tuning", "tuned", "fine-tuning of everything", _tuned(), _check_tuned()),
+    Method("few-shot", "tuned", "fine-tuning of everything with the recipe few-shot",
+           _tuned(recipe="few-shot"), _check_tuned()),
 ]  # fmt: skip
 METHODS = {method.name: method for method in _ALL}
 GROUPS = {"default": DEFAULT_METHODS, "all": tuple(METHODS)}
@@ -267,4 +269,4 @@ def chosen(methods: str) -> list[Method]:
     if not found:
         raise SettingsError("no method is named: give some, separated by commas, or default, or all")
     order = list(METHODS)
-    return sorted(found.values(), key=lambda each: order.index(each.name) if each.name in METHODS else len(order) - 2)
+    return sorted(found.values(), key=lambda each: order.index(each.name if each.name in METHODS else "last-2"))

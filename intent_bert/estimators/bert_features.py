@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from intent_bert.bert.pretrained import DEFAULT_CHECKPOINT
+from intent_bert.bert.known_checkpoints import DEFAULT_CHECKPOINT
 from intent_bert.config import POOLINGS, check_count
 from intent_bert.data.tables import check_texts
 from intent_bert.errors import SettingsError

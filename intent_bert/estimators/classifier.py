@@ -66,18 +66,22 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self,
         checkpoint: str | os.PathLike = _DEFAULTS["checkpoint"],
         *,
+        recipe: str = _DEFAULTS["recipe"],
         do_lower_case: bool | None = None,
         epochs: int | None = _DEFAULTS["epochs"],
-        batch_size: int = _DEFAULTS["batch_size"],
+        batch_size: int | None = _DEFAULTS["batch_size"],
         learning_rate: float | None = _DEFAULTS["learning_rate"],
         head_learning_rate_multiplier: float | None = _DEFAULTS["head_learning_rate_multiplier"],
-        warmup: float = _DEFAULTS["warmup"],
-        decay: bool = _DEFAULTS["decay"],
+        warmup: float | None = _DEFAULTS["warmup"],
+        decay: bool | None = _DEFAULTS["decay"],
         weight_decay: float = _DEFAULTS["weight_decay"],
-        dropout: float = _DEFAULTS["dropout"],
-        pooling: str = _DEFAULTS["pooling"],
-        head: str = _DEFAULTS["head"],
+        dropout: float | None = _DEFAULTS["dropout"],
+        pooling: str | None = _DEFAULTS["pooling"],
+        head: str | None = _DEFAULTS["head"],
         train_layers: str | int = _DEFAULTS["train_layers"],
+        label_smoothing: float | None = _DEFAULTS["label_smoothing"],
+        label_names: bool | None = _DEFAULTS["label_names"],
+        models: int | None = _DEFAULTS["models"],
         class_weight: str | Mapping[Any, float] | None = None,
         adapter_size: int | None = None,
         multi_label: bool = _DEFAULTS["multi_label"],
@@ -91,6 +95,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         verbose: int = 0,
     ) -> None:
         self.checkpoint = checkpoint
+        self.recipe = recipe
         self.do_lower_case = do_lower_case
         self.epochs = epochs
         self.batch_size = batch_size
@@ -103,6 +108,9 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.pooling = pooling
         self.head = head
         self.train_layers = train_layers
+        self.label_smoothing = label_smoothing
+        self.label_names = label_names
+        self.models = models
         self.class_weight = class_weight
         self.adapter_size = adapter_size
         self.multi_label = multi_label

@@ -167,36 +167,57 @@ def evaluate_probabilities(
         places = [place for place, label in enumerate(labels) if scope.known[place] or str(label) != str(unknown_label)]
         texts, labels = [texts[place] for place in places], [labels[place] for place in places]
         probabilities, numbers = probabilities[places], numbers[places]
-    written, known = [str(label) for label in labels], {str(label) for label in classes}
-    unknown = Counter(label for label in written if label not in known)
-    names = [*map(str, classes), *unknown]
+    written, names = [str(label) for label in labels], [str(label) for label in classes]
+    unknown = Counter(label for label in written if label not in set(names))
+    names += unknown
     expected = label_ids(written, names)  # (rows,)
     if (numbers < 0).any():
         names.append(NO_INTENT_NAME)
     predicted = np.where(numbers < 0, len(names) - 1, numbers)  # (rows,)
-    rows = np.flatnonzero(expected < len(classes))  # whose label the model knows
-    judged = probabilities[rows]
-    after = Reliability.of(judged, expected[rows])
-    by_label = precision_recall_fscore_support(expected, predicted, labels=range(len(names)), zero_division=0)
-    present = np.union1d(expected, predicted)
-    per_intent = {
-        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-        for name, p, r, f, s in zip(names, *by_label, strict=True)
-    }
+    per_intent = precision_recall_f1(expected, predicted, names, labels=range(len(names)))
+    present = [per_intent[names[number]]["f1"] for number in np.union1d(expected, predicted)]
+    after, before = _reliabilities(probabilities, expected, temperature)
     return Evaluation(
         rows=len(expected),
         accuracy=float(np.mean(expected == predicted)) if len(expected) else 0.0,
-        macro_f1=float(np.mean(by_label[2][present])) if len(expected) else 0.0,
-        loss=float(after.log_loss.mean()) if len(rows) else float("nan"),
+        macro_f1=float(np.mean(present)) if present else 0.0,
+        loss=float(after.log_loss.mean()) if len(after.log_loss) else float("nan"),
         per_intent=per_intent,
         unknown_labels=dict(unknown),
         labels=names,
         confusion=confusion_matrix(expected, predicted, labels=range(len(names))),
         mistakes=_mistakes(texts, expected, predicted, probabilities, names),
         reliability=after,
-        uncalibrated=after if temperature == 1 else Reliability.of(uncalibrated(judged, temperature), expected[rows]),
+        uncalibrated=before,
         scope=scope,
     )
+
+
+def precision_recall_f1(
+    expected: np.ndarray, predicted: np.ndarray, names: Sequence[str], labels: Sequence[int] | None = None
+) -> dict[str, dict[str, float]]:
+    """Of each name its precision, recall, F1 and support, as scikit-learn counts them.
+
+    Args:
+        expected, predicted: numbers of the names, int (rows,), or bool matrices (rows, names).
+        names: of the labels.
+        labels: all numbers that there are, where those are given.
+    """
+    found = precision_recall_fscore_support(expected, predicted, labels=labels, average=None, zero_division=0)
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(names, *found, strict=True)
+    }
+
+
+def _reliabilities(
+    probabilities: np.ndarray, expected: np.ndarray, temperature: float
+) -> tuple[Reliability, Reliability]:
+    """After calibration and before, of the rows whose label the model knows."""
+    rows = np.flatnonzero(expected < probabilities.shape[1])
+    judged, labels = probabilities[rows], expected[rows]
+    after = Reliability.of(judged, labels)
+    return after, after if temperature == 1 else Reliability.of(uncalibrated(judged, temperature), labels)
 
 
 def _scope_scores(

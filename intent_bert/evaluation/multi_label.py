@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
 from intent_bert.config import LABEL_SEPARATOR
 from intent_bert.data.label_sets import LabelSet, all_labels, joined, label_matrix
 from intent_bert.data.labels import Label
 from intent_bert.evaluation.calibration import SMALLEST_PROBABILITY
-from intent_bert.evaluation.metrics import NO_INTENT_NAME, Evaluation, evaluate_probabilities
+from intent_bert.evaluation.metrics import NO_INTENT_NAME, Evaluation, evaluate_probabilities, precision_recall_f1
 from intent_bert.model.decision import Decision, Predictions
 
 if TYPE_CHECKING:
@@ -159,20 +158,17 @@ def evaluate_label_sets(
     expected = label_matrix(labels, names)  # (rows, L)
     predicted = np.zeros_like(expected)
     predicted[:, : len(classes)] = chosen
-    by_label = precision_recall_fscore_support(expected, predicted, average=None, zero_division=0)
-    present = expected.any(axis=0) | predicted.any(axis=0)
+    per_intent = precision_recall_f1(expected, predicted, names)
+    present = np.flatnonzero(expected.any(axis=0) | predicted.any(axis=0))
     right = int((expected & predicted).sum())
     return MultiLabelEvaluation(
         rows=len(expected),
         subset_accuracy=float((expected == predicted).all(axis=1).mean()),
         micro_f1=2 * right / max(1, int(expected.sum()) + int(predicted.sum())),
-        macro_f1=float(by_label[2][present].mean()) if present.any() else 0.0,
+        macro_f1=float(np.mean([per_intent[names[number]]["f1"] for number in present])) if len(present) else 0.0,
         hamming_loss=float((expected != predicted).mean()),
         loss=_binary_cross_entropy(probabilities, expected[:, : len(classes)]),
-        per_intent={
-            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-            for name, p, r, f, s in zip(names, *by_label, strict=True)
-        },
+        per_intent=per_intent,
         unknown_labels=dict(unknown),
         labels=names,
         confusion=_confusion(expected, predicted),

@@ -22,7 +22,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.evaluation.card import with_trust
 from intent_bert.files.lock import one_writer
 from intent_bert.inference.predictor import IntentPredictor
-from intent_bert.model.decision import Decision, is_wordless
+from intent_bert.model.decision import Decision
 from intent_bert.model.folder import (
     CARD_FILE,
     CONFIG_FILE,
@@ -117,14 +117,14 @@ def _outputs(predictor: IntentPredictor, table: "pd.DataFrame", classes: list) -
     texts, parts = list(table[TEXT]), []
     with progress_bar(len(texts), "computing", "sentence", delay=2, leave=False) as bar:
         for start in range(0, len(texts), 4096):
-            parts.append(predictor.outputs(texts[start : start + 4096]))
-            bar.update(len(parts[-1].logits))
+            outputs, wordless = predictor.computed(texts[start : start + 4096])
+            labels = label_ids(table[INTENT][start : start + 4096], classes)
+            parts.append((*(each[~wordless] for each in outputs), labels[~wordless]))
+            bar.update(len(wordless))
     if not parts:
         return HeldOut.none()
-    outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    ids, _ = predictor.tokenizer.encode(texts, predictor.max_seq_len)
-    usable = ~is_wordless(ids)
-    return HeldOut(Outputs(*(each[usable] for each in outputs)), label_ids(table[INTENT], classes)[usable])
+    *outputs_of_all, labels_of_all = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return HeldOut(Outputs(*outputs_of_all), labels_of_all)
 
 
 def _decided(

@@ -27,6 +27,8 @@ from onnx import TensorProto, helper, numpy_helper
 from intent_bert.bert.encoder import BertModelLayer
 from intent_bert.bert.layers import MASKED_SCORE, BertEncoderLayer, BertProjection
 from intent_bert.errors import SettingsError
+from intent_bert.model.cosine import EPSILON as COSINE_EPSILON
+from intent_bert.model.cosine import SCALE, CosineLogits
 from intent_bert.model.network import lower_layers
 from intent_bert.version import __version__
 
@@ -72,7 +74,8 @@ def onnx_model(
     graph.add("Identity", graph.mean(lower, 2 * bert.config.hidden_size), result=LAYERS)
     if "dense" in layers:
         x = graph.add("Tanh", graph.dense(x, layers["dense"]))
-    x = graph.add("Identity", graph.dense(x, layers["logits"]), result=LOGITS)  # (B, C)
+    to_logits = graph.cosines if isinstance(layers["logits"], CosineLogits) else graph.dense
+    x = graph.add("Identity", to_logits(x, layers["logits"]), result=LOGITS)  # (B, C)
     if isinstance(layers["intent"], keras.layers.Softmax):
         graph.add("Softmax", x, axis=-1, result=PROBABILITIES)
     else:
@@ -359,6 +362,19 @@ class _Graph:
         total = self.add("ReduceSum", self.add("Mul", x, mask), self.whole(1), keepdims=0)  # (B, width)
         number = self.add("Max", self.add("ReduceSum", mask, self.whole(1), keepdims=0), self.number(1))  # (B, 1)
         return self.add("Div", total, number)
+
+    def cosines(self, x: str, layer: CosineLogits) -> str:
+        """What ``CosineLogits`` gives, as a LayerNormalization and a product: (B, F) -> (B, C)."""
+        kernel = self.weight(layer.kernel)  # (F, C)
+        directions = kernel / np.maximum(np.linalg.norm(kernel, axis=0), 1e-6)
+        width = len(kernel)
+        names = [
+            self.constant(f"ones{width}", np.ones(width, "float32")),
+            self.constant(f"zeros{width}", np.zeros(width, "float32")),
+        ]
+        unit = self.add("LayerNormalization", x, *names, axis=-1, epsilon=COSINE_EPSILON / width)  # of length sqrt(F)
+        scaled = (SCALE / np.sqrt(width) * directions).astype("float32")
+        return self.add("MatMul", unit, self.constant(layer.kernel.path, scaled))
 
     def recurrent(self, layer: keras.layers.Bidirectional, x: str) -> str:
         """The bidirectional LSTM over the tokens of each sentence: (M, H) -> (B, 2 * units)."""

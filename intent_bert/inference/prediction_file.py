@@ -4,46 +4,32 @@
                                                       out.csv.unfinished/state.json: how many rows and bytes are whole
 
 The output appears under its own name when it is whole. A run that was killed, or that a broken row stopped, goes on
-with ``resume`` behind the last whole chunk: no row is lost, none is predicted twice. The input's other columns stand
-before ``text``, ``intent`` and ``confidence`` (and ``intent_2``, ``confidence_2`` ... of ``top_k``), and before the
-``intents`` of a multi-label model; one that is called as the prediction's are is left out. How rows become bytes is
-prediction_formats.py's business.
+with ``resume`` behind the last whole chunk: no row is lost, none is predicted twice. Which columns there are is
+prediction_columns.py's business, how rows become bytes prediction_formats.py's, and what a stopped run leaves
+unfinished_predictions.py's.
 """
 
 import hashlib
 import json
 import logging
-import os
-import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from intent_bert.config import TEXT, check_count
-from intent_bert.data.cells import shown_name
 from intent_bert.data.rows import Row, RowReader
-from intent_bert.errors import DataError, DiskError, SettingsError, nearest
+from intent_bert.errors import DataError, SettingsError
 from intent_bert.files.atomic import disk_errors
 from intent_bert.files.lock import one_writer
-from intent_bert.files.state import SavedState
-from intent_bert.inference.prediction_formats import (
-    LABELS,
-    OUTPUT_FORMATS,
-    PredictionFormat,
-    prediction_format,
-    to_json,
-)
+from intent_bert.inference.prediction_columns import Layout, as_object
+from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, prediction_format, to_json
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
+from intent_bert.inference.unfinished_predictions import Done, UnfinishedPredictions
 from intent_bert.model.decision import Prediction
 
 logger = logging.getLogger("intent_bert")
-
-UNFINISHED = ".unfinished"  # behind the output's name: the folder of a run that has not ended
-_OF_THE_PREDICTION = re.compile(r"text|(intent|confidence)(_\d+)?|intents|intent_ranking|in_scope|in_scope_score")
 
 
 def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = None, several: bool = False) -> str:
@@ -51,17 +37,7 @@ def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = 
 
     ``several`` names all intents that a multi-label model gives as well.
     """
-    return to_json(_as_object(text, prediction, kept or {}, several))
-
-
-def _as_object(text: str, prediction: Prediction, kept: Mapping[str, Any], several: bool) -> dict[str, Any]:
-    answer, score = prediction.answer, prediction.score  # not rounded, for it is compared with the threshold
-    values: dict[str, Any] = {**kept, "text": text, "intent": answer.intent, "confidence": round(answer.confidence, 6)}
-    if several:
-        values["intents"] = [each.intent for each in prediction.intents]
-    values |= {"in_scope": prediction.in_scope, "in_scope_score": score}
-    names = [{"name": each.intent, "confidence": round(each.confidence, 6)} for each in prediction.ranking]
-    return {**values, "intent_ranking": names}
+    return to_json(as_object(text, prediction, kept or {}, several))
 
 
 def predict_file(
@@ -104,21 +80,18 @@ def predict_file(
     top_k = check_count("top_k", top_k)
     place = _place_for(output)
     rows.require(text_column)
-    separator = predictor.label_separator if predictor.multi_label else None
     if reject:
-        predictor.decision.check_threshold()
-    most = min(top_k, len(predictor.classes))
-    layout = _Layout.of(rows, text_column, columns, place.suffix.lower(), most, separator, reject)
+        predictor.check_threshold()
+    layout = Layout.of(predictor, rows, text_column, columns, place.suffix.lower(), top_k, reject)
     format = prediction_format(place.suffix.lower(), layout.types(predictor.classes), guard_formulas)
     settings = {
         "model": predictor.fingerprint, "engine": predictor.engine, "text_column": text_column,
-        "columns": list(layout.kept) if layout.kept is not None else None, "top_k": top_k,
-        "reject": reject,
+        "columns": list(layout.kept) if layout.kept is not None else None, "top_k": top_k, "reject": reject,
     }  # fmt: skip
     if guard_formulas:  # a run of a version that knew no such setting had it not
         settings["guard_formulas"] = True
     with one_writer(place):
-        run = _UnfinishedRun(place, settings, format)
+        run = UnfinishedPredictions(place, settings, format)
         done = run.open(resume)
         try:
             if not done.whole:
@@ -141,7 +114,7 @@ def _place_for(output: str | PathLike) -> Path:
 
 
 def _predict(
-    predictor: IntentPredictor, rows: RowReader, layout: "_Layout", run: "_UnfinishedRun", done: "_Done", verbose: int
+    predictor: IntentPredictor, rows: RowReader, layout: Layout, run: UnfinishedPredictions, done: Done, verbose: int
 ) -> None:
     from intent_bert.files.progress import progress_bar  # a single text on the command line does without
 
@@ -192,245 +165,3 @@ def _chunk(source: Iterator[Row]) -> tuple[list[Row], DataError | None]:
     except DataError as error:
         return chunk, error
     return chunk, None
-
-
-# --- which columns -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Layout:
-    """The columns of the output: ``kept`` of the input, each with the kinds of its values, then the prediction's.
-
-    ``kept`` is None from JSON lines to JSON lines: whatever a line holds. ``suffix`` is that of the output;
-    ``separator`` joins the intents of a multi-label model, and is None for any other.
-    """
-
-    text_column: str
-    kept: dict[str, Any] | None
-    suffix: str
-    top_k: int
-    separator: str | None
-    reject: bool
-
-    @classmethod
-    def of(
-        cls,
-        rows: RowReader,
-        text_column: str,
-        columns: Sequence[str] | None,
-        suffix: str,
-        top_k: int,
-        separator: str | None,
-        reject: bool,
-    ) -> "_Layout":
-        if columns is None and suffix == ".jsonl" and rows.path.suffix.lower() == ".jsonl":
-            _without_clashes(rows.columns, text_column, rows.path)
-            return cls(text_column, None, suffix, top_k, separator, reject)
-        there = {name: kinds for name, kinds in _columns_of(rows).items() if name != text_column}
-        if columns is None:
-            names = _without_clashes(there, text_column, rows.path)
-        else:
-            names = _checked([name for name in dict.fromkeys(columns) if name != text_column], list(there), rows.path)
-        kept = {name: there[name] for name in names}
-        return cls(text_column, kept, suffix, top_k, separator, reject)
-
-    def read(self, rows: RowReader) -> Iterator[Row]:
-        if self.kept is not None:
-            rows.select(self.text_column, *self.kept)
-        return rows.with_text(self.text_column)
-
-    def types(self, classes: Sequence[Any]) -> dict[str, Any]:
-        """Each column of a flat output with the kinds of its values, or with its Arrow type."""
-        types = {**(self.kept or {}), "text": {str}}
-        if self.separator is not None:
-            types["intents"] = LABELS
-        for behind in self._numbered():
-            types |= {f"intent{behind}": {type(label) for label in classes}, f"confidence{behind}": {float}}
-        return types | ({"in_scope": {bool}, "in_scope_score": {float}} if self.reject else {})
-
-    def _numbered(self) -> list[str]:
-        return ["", *(f"_{number}" for number in range(2, self.top_k + 1))]
-
-    def prediction(self, row: Row, prediction: Prediction) -> dict[str, Any]:
-        """A row of the output; of a multi-label model flat ones name the intents that it has, not the likeliest."""
-        several = self.separator is not None
-        text = row.values[self.text_column]
-        if self.kept is None:
-            names = [name for name in row.values if name != self.text_column and not _OF_THE_PREDICTION.fullmatch(name)]
-        else:
-            names = list(self.kept)
-        kept = {name: row.values.get(name) for name in names}
-        if self.suffix == ".jsonl":
-            return _as_object(text, prediction, kept, several)
-        best: dict[str, Any] = {}
-        if self.separator is not None:
-            names = [str(each.intent) for each in prediction.intents]
-            best["intents"] = names if self.suffix == ".parquet" else self.separator.join(names)
-        named = [prediction.answer, *(prediction.intents if several else prediction.ranking)[1:]]
-        for behind, each in zip(self._numbered(), named, strict=False):
-            best |= {f"intent{behind}": each.intent, f"confidence{behind}": float(each.confidence)}
-        if self.reject:
-            best |= {"in_scope": prediction.in_scope, "in_scope_score": prediction.score}
-        return {**kept, "text": text, **best}
-
-
-def _without_clashes(columns: Iterable[str], text_column: str, path: Path) -> list[str]:
-    """The columns that are called otherwise than the prediction's; a word of those that are not."""
-    others = [name for name in columns if name != text_column]
-    clashes = [name for name in others if _OF_THE_PREDICTION.fullmatch(name)]
-    if clashes:
-        logger.warning(
-            "%s of %s is not kept, for the prediction has a column of that name: rename yours to keep it",
-            ", ".join(clashes), path.name,
-        )  # fmt: skip
-    return [name for name in others if name not in clashes]
-
-
-def _checked(columns: list[str], there: list[str], path: Path) -> list[str]:
-    """The columns that were asked for."""
-    for name in columns:
-        if name not in there:
-            guess = f"did you mean {nearest(name, there)}? " if there else ""
-            raise DataError(
-                f"{path} has no column {name!r} to keep: {guess}(besides the texts it has "
-                f"{', '.join(map(shown_name, there)) or 'none'})"
-            )
-        if _OF_THE_PREDICTION.fullmatch(name):
-            raise SettingsError(
-                f"can't keep the column {name!r} of {path}: the prediction has a column of that name; rename yours"
-            )
-    return columns
-
-
-def _columns_of(rows: RowReader) -> dict[str, Any]:
-    """The columns of a file, each with the kinds of its values or with its Arrow type."""
-    suffix = rows.path.suffix.lower()
-    if suffix == ".jsonl":
-        return _kinds(rows.path)
-    if suffix == ".parquet":
-        types = _arrow_types(rows.path)
-        return {name: types.get(name, {str}) for name in rows.columns}
-    return {name: {str} for name in rows.columns}
-
-
-def _kinds(path: Path) -> dict[str, set[type]]:
-    """What only a look at all lines of a file of JSON tells."""
-    kinds: dict[str, set[type]] = {}
-    for row in RowReader(path, on_error="skip"):
-        for name, value in row.values.items():
-            kind = type(value)
-            kinds.setdefault(name, set()).add(str if kind is int and abs(value) >= 1 << 63 else kind)
-    return kinds
-
-
-def _arrow_types(path: Path) -> dict[str, Any]:
-    from pyarrow import parquet, types
-
-    return {
-        field.name: field.type.value_type if types.is_dictionary(field.type) else field.type
-        for field in parquet.read_schema(path)
-    }
-
-
-# --- what a run that was stopped leaves --------------------------------------------------------------------------
-
-
-@dataclass
-class _Done:
-    """What is whole: so many rows with this fingerprint, in so many bytes; ``whole`` when there are no more."""
-
-    rows: int = 0
-    bytes: int = 0
-    sha256: str = hashlib.sha256().hexdigest()
-    whole: bool = False
-
-
-class _UnfinishedRun:
-    """The folder beside the output in which the predictions gather; for one writer at a time."""
-
-    def __init__(self, output: Path, settings: Mapping[str, Any], format: PredictionFormat) -> None:
-        self.output, self.format = output, format
-        self.folder = output.with_name(output.name + UNFINISHED)
-        self.appended, self.joined = self.folder / "predictions", self.folder / f"joined{output.suffix}"
-        self.state = SavedState(
-            self.folder / "state.json",
-            settings,
-            name="the run that was stopped",
-            advice=f"go on with the same, or delete {self.folder} to start from the beginning",
-            restart=f"delete {self.folder} to start from the beginning",
-        )
-
-    def open(self, resume: bool) -> _Done:
-        """How far the run has come that is to be gone on with."""
-        if self.output.exists():
-            finished = None
-            if not self._left_to_do():
-                finished = self._read() if resume and self.folder.is_dir() else None
-                shutil.rmtree(self.folder, ignore_errors=True)
-            if finished is None or not finished.whole:
-                raise SettingsError(f"{self.output} is there already: name another file, or delete it")
-            return finished
-        done = self._read()
-        if done is None:
-            shutil.rmtree(self.folder, ignore_errors=True)  # nothing in it was whole
-            with disk_errors(self.output):
-                self.folder.mkdir()
-            return _Done()
-        if not resume:
-            raise SettingsError(
-                f"{self.folder} is left of a run that was stopped: go on with --resume, or delete that folder"
-            )
-        if not done.whole and not (self.appended.is_file() and self.appended.stat().st_size >= done.bytes):
-            raise DiskError(f"{self.appended} is shorter than it was: delete {self.folder} to start from the beginning")
-        return done
-
-    def leave(self, done: _Done) -> None:
-        """End without an output: what is whole stays for the next run."""
-        if not done.rows:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _left_to_do(self) -> bool:
-        """Whether the folder holds predictions that have not become the output."""
-        return self.appended.exists() or self.joined.exists()
-
-    def _read(self) -> _Done | None:
-        values = self.state.read()
-        try:
-            return None if values is None else _Done(**values)
-        except TypeError:
-            raise DiskError(f"{self.state.path} is damaged: {self.state.restart}") from None
-
-    def writer(self, done: _Done) -> BinaryIO:
-        """The file of the predictions, cut off behind the last whole chunk."""
-        with self._disk_errors():
-            stream = self.appended.open("r+b" if done.rows else "wb")
-            stream.truncate(done.bytes)
-            stream.seek(done.bytes)
-        return stream
-
-    def keep(self, stream: BinaryIO, rows: Sequence[Mapping[str, Any]], done: _Done) -> None:
-        """Write a chunk; it is whole from here on."""
-        content = self.format.encode(rows)
-        with self._disk_errors():
-            stream.write(content if done.bytes else self.format.head() + content)
-            stream.flush()
-            os.fsync(stream.fileno())
-            done.bytes = stream.tell()
-            self.state.write(asdict(done))
-
-    def finish(self, done: _Done) -> None:
-        """Give the predictions their own name; a run that is killed in between goes on here."""
-        with self._disk_errors():
-            if not done.whole:
-                done.whole = True
-                self.state.write(asdict(done))
-            if self.appended.exists():
-                self.format.join(self.appended, self.joined)
-            if self.joined.exists():
-                if self.output.exists():
-                    raise SettingsError(f"{self.output} has come meanwhile: move it away, and go on with --resume")
-                self.joined.rename(self.output)
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _disk_errors(self) -> Any:
-        return disk_errors(self.output, "what was predicted before is kept for --resume")

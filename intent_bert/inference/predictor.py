@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
@@ -44,6 +45,7 @@ class IntentPredictor:
         decision: how the network's outputs become predictions.
         multi_label: whether a text may have several intents, or none.
         label_separator: what joined the labels of a row in training.
+        folder: where it was loaded from, as ``load`` was given it; None where it was not.
         fingerprint: the sha256 of the folder's ``config.json``, which names those of its files.
     """
 
@@ -55,6 +57,7 @@ class IntentPredictor:
         settings = model.config["settings"] if isinstance(model, ModelFolder) else model.settings
         self.label_separator = settings.get("label_separator", LABEL_SEPARATOR)
         self.fingerprint = ""
+        self.folder: Path | None = None
         self._loaded_from: tuple | None = None  # what ``load`` needs to make it again
         self._warned_of_cut = False
 
@@ -106,6 +109,7 @@ class IntentPredictor:
                 )
             predictor = cls(opened, computes)
         predictor.fingerprint = opened.config["sha256"][CONFIG_FILE]
+        predictor.folder = opened.path
         predictor._loaded_from = (opened.path.absolute(), batch_size, name, threads)
         return predictor
 
@@ -136,7 +140,7 @@ class IntentPredictor:
         """
         k = self.checked_top_k(top_k)
         if reject:
-            self.decision.check_threshold()
+            self.check_threshold()
         answers: list[Answer] = []
         rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
@@ -169,7 +173,7 @@ class IntentPredictor:
         Raises:
             SettingsError: the model can't tell.
         """
-        self.decision.check_threshold()
+        self.check_threshold()
         return self.in_scope_score(texts) >= self.decision.threshold
 
     def described(self, texts: Sequence[str], top_k: int, reject: bool = False, scope: bool = True) -> list[Prediction]:
@@ -200,13 +204,19 @@ class IntentPredictor:
         ``decision.chosen`` says of them which intents each text has, bool (N, C). Without ``scope`` a model with one
         intent a sentence gives no scores, in less time.
         """
+        if scope:
+            return self.decision.predictions(*self.computed(texts))
         ids = self._encode(texts)
-        outputs = self._engine.outputs(ids) if scope else only_logits(self._engine.logits(ids))
-        return self.decision.predictions(outputs, is_wordless(ids))
+        return self.decision.predictions(only_logits(self._engine.logits(ids)), is_wordless(ids))
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
-        return self._engine.outputs(self._encode(texts))
+        return self.computed(texts)[0]
+
+    def computed(self, texts: Sequence[str]) -> tuple[Outputs, np.ndarray]:
+        """The outputs, and which texts have no word in them, bool (N,): all that a decision takes."""
+        ids = self._encode(texts)
+        return self._engine.outputs(ids), is_wordless(ids)
 
     def predict_one(self, text: str) -> Answer:
         """The intent of one text."""
@@ -221,6 +231,10 @@ class IntentPredictor:
             SettingsError: it is below 1.
         """
         return min(1 if top_k is None else check_count("top_k", top_k), len(self.classes))
+
+    def check_threshold(self) -> None:
+        """Raise SettingsError where the model can't tell which texts are in scope."""
+        self.decision.check_threshold(self.folder)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         ids, cut = self.tokenizer.encode(texts, self.max_seq_len)

@@ -9,6 +9,7 @@ None with confidence 0, its probabilities are all alike, and where it has a labe
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -96,12 +97,13 @@ class Decision:
         """Calibrated probabilities (N, C) of logits (N, C), float32."""
         return softmax(logits / np.float32(self.temperature))
 
-    def check_threshold(self) -> None:
-        """Raise SettingsError where the model can't tell which sentences are in scope."""
+    def check_threshold(self, folder: str | PathLike | None = None) -> None:
+        """Raise SettingsError where the model, that of a folder, can't tell which sentences are in scope."""
         if self.threshold is None:
+            named = "the model" if folder is None else f"the model in {folder}"
             raise SettingsError(
-                "the model can't tell which sentences are in scope: intent-bert calibrate MODEL_DIR TABLE, with "
-                "labelled sentences that training has not seen, adds what it needs"
+                f"{named} can't tell which sentences are in scope: intent-bert calibrate {folder or 'MODEL_DIR'} "
+                "TABLE, with labelled sentences that training has not seen, adds what it needs"
             )
 
     def chosen(self, predictions: Predictions) -> np.ndarray:

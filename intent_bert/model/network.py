@@ -4,6 +4,7 @@
 
     head     dense    pooling (B, H) -> dropout -> dense tanh -> dropout -> logits
              linear   pooling (B, H) -> dropout -> logits
+             cosine   pooling (B, H) -> dropout -> cosines with each intent's direction, scaled: logits
              rnn      bidirectional LSTM over the tokens (B, 2 * RNN_UNITS) -> dropout -> logits
 
 B sentences, T tokens, H hidden_size, C intents. ``create_model`` ends in the softmax, as the tutorial has it: train
@@ -27,6 +28,7 @@ from intent_bert.bert.pretrained import resolve
 from intent_bert.config import Architecture, trained_layers
 from intent_bert.data.labels import Label
 from intent_bert.errors import SettingsError
+from intent_bert.model.cosine import CosineLogits
 from intent_bert.model.pooling import TokenPooling
 
 RNN_UNITS = 128  # in each direction
@@ -69,8 +71,8 @@ def create_model(
         A ``keras.Model``: input "input_ids" int32 (B, T), output probabilities float32 (B, C).
 
     Raises:
-        SettingsError: an unknown checkpoint, pooling or head, ``max_seq_len`` over the checkpoint's positions, or
-            more ``train_layers`` than it has.
+        SettingsError: an unknown checkpoint, pooling or head, ``max_seq_len`` over the checkpoint's positions, more
+            ``train_layers`` than it has, or adapters wider than its feed-forward layers.
         CheckpointError: the checkpoint is not whole or does not fit its config.
     """
     folder = check_checkpoint_folder(resolve(bert_ckpt_file))
@@ -87,6 +89,11 @@ def pretrained_model(
     dtype: str | None = None,
 ) -> keras.Model:
     """``create_model`` for a checkpoint folder that is known to be whole, and its config."""
+    size, most = architecture.adapter_size, config.intermediate_size
+    if size is not None and size > most:
+        raise SettingsError(
+            f"adapter_size must be at most {most}, the width of this checkpoint's feed-forward layers, not {size}"
+        )
     if architecture.max_seq_len is not None:
         resolved_max_seq_len(architecture.max_seq_len, architecture.max_seq_len, config.max_position_embeddings)
     if isinstance(classes, str) or not isinstance(classes, Integral | Sized):
@@ -127,7 +134,8 @@ def build_model(
     if head == "dense":
         x = keras.layers.Dense(config.hidden_size, activation="tanh", name="dense", dtype=dtype)(x)
         x = keras.layers.Dropout(architecture.dropout, name="dropout_2", dtype=dtype)(x)
-    x = keras.layers.Dense(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
+    to_logits = CosineLogits if head == "cosine" else keras.layers.Dense
+    x = to_logits(number_of_classes, name=LOGITS, dtype="float32")(x)  # (B, C)
     if architecture.multi_label:
         probabilities = keras.layers.Activation("sigmoid", name=PROBABILITIES, dtype="float32")(x)
     else:

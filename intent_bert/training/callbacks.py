@@ -43,6 +43,10 @@ class KeepBest(keras.callbacks.Callback):
     accuracy (micro F1 where a sentence has several intents), then the lowest loss. Without a validation sentence whose
     label the model knows the last epoch is the best. ``report`` is called with each epoch's number (from 0), its logs
     and the evaluation; ``unfinished`` keeps the state of the run.
+
+    Where several models are trained, ``epochs`` are those of one. Each starts from the same weights, with the optimizer
+    as it was at first, and what is kept is the mean of the weights that each has at its end (Wortsman et al. 2022,
+    "Model soups", arXiv:2203.05482). Until the first one is done its best epoch is kept.
     """
 
     def __init__(
@@ -50,11 +54,22 @@ class KeepBest(keras.callbacks.Callback):
         evaluate: Callable[[], AnyEvaluation] | None,
         report: EpochReport | None = None,
         unfinished: UnfinishedRun | None = None,
+        models: int = 1,
+        epochs: int = 1,
     ) -> None:
         super().__init__()
         self.evaluate, self.report, self.unfinished = evaluate, report, unfinished
+        self.models, self.epochs = models, epochs
+        self.first_weights: list[np.ndarray] = []
         self.progress = Progress()
         self.best_weights: list[np.ndarray] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch and epoch % self.epochs == 0:  # another model starts
+            self.model.set_weights(self.first_weights)
+            for variable in self.model.optimizer.variables:
+                if variable.name != "learning_rate":
+                    variable.assign(keras.ops.zeros_like(variable))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -67,14 +82,23 @@ class KeepBest(keras.callbacks.Callback):
         if self.report is not None:
             self.report(epoch, logs, evaluation)
         self.progress.rows.append({name: float(value) for name, value in logs.items()})
-        if score > self.progress.best_score:
-            self.progress.best_score, self.progress.best_epoch = score, epoch
-            self.best_weights = self.model.get_weights()
+        self._keep(epoch, score)
         if self.unfinished is not None:
             self.unfinished.save(self.model, self.progress)
 
+    def _keep(self, epoch: int, score: tuple[float, float]) -> None:
+        done, in_the_middle = divmod(epoch + 1, self.epochs)
+        if self.models > 1 and not in_the_middle:
+            last = self.model.get_weights()
+            former = self.best_weights if done > 1 else last
+            self.best_weights = [mean + (new - mean) / done for mean, new in zip(former, last, strict=True)]
+            self.progress.best_epoch = epoch
+        elif score > self.progress.best_score and epoch < self.epochs:
+            self.progress.best_score, self.progress.best_epoch = score, epoch
+            self.best_weights = self.model.get_weights()
+
     def restore(self) -> None:
-        """Give the model the weights of the best epoch."""
+        """Give the model the weights that are kept."""
         if self.best_weights:
             self.model.set_weights(self.best_weights)
 

@@ -28,7 +28,7 @@ from intent_bert.model.outputs import Outputs
 from intent_bert.model.saved import Artifact
 from intent_bert.training.callbacks import EpochReport, KeepBest, ProgressBar
 from intent_bert.training.frozen import CachedActivations, CutModel
-from intent_bert.training.objective import fitted_decision, objective_of, start_at_label_shares
+from intent_bert.training.objective import fitted_decision, objective_of, start_at_class_means, start_at_label_shares
 from intent_bert.training.optimizer import adamw
 from intent_bert.training.prepare import Prepared, Sentences
 from intent_bert.training.resume import UnfinishedRun
@@ -65,6 +65,8 @@ def fit(
     with prepared.strategy.scope():
         if prepared.config.multi_label:
             start_at_label_shares(prepared.model, prepared.splits["train"], prepared.classes)
+        elif prepared.config.head == "cosine":
+            start_at_class_means(prepared.model, prepared.splits["train"], prepared.classes, prepared.config.seed)
         return fine_tune(
             prepared.model,
             prepared.splits["train"],
@@ -121,25 +123,26 @@ def fine_tune(
         unfinished: keeps the state after each epoch; with ``config.resume`` the fit goes on from there.
         verbose: 1 shows a bar for each epoch on stderr.
     """
-    epochs = config.epochs or 0
+    epochs, models = config.epochs or 0, config.models
     steps = -(-len(train.ids) // config.batch_size)
     fitted = _Fitted.of(model, micro_batches, "frozen layers" if verbose else None)
     inputs = fitted.inputs_of(train)
     compile_model(fitted.model, config, steps * epochs)
     decision = objective_of(config).decision(len(classes))
     evaluate_epoch = None if validation is None else fitted.evaluator(validation, classes, decision)
-    keeper = KeepBest(evaluate_epoch, report, unfinished)
+    keeper = KeepBest(evaluate_epoch, report, unfinished, models, epochs)
     keeper.set_model(fitted.model)
+    keeper.first_weights = fitted.model.get_weights() if models > 1 else []
     if unfinished is not None and config.resume:
         keeper.progress, keeper.best_weights = unfinished.load(fitted.model)
     done = len(keeper.progress.rows)
-    bars = [ProgressBar(epochs, steps)] if verbose else []
+    bars = [ProgressBar(models * epochs, steps)] if verbose else []
     interrupted = False
     try:
         fitted.model.fit(
             _batches(fitted.model, inputs, classes, config, first_epoch=done),
             initial_epoch=done,
-            epochs=epochs,
+            epochs=models * epochs,
             steps_per_epoch=steps,
             shuffle=False,  # _batches shuffles
             verbose=0,

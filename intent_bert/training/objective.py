@@ -9,6 +9,7 @@ decision         the likeliest intent           all whose probability reaches a 
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -19,14 +20,16 @@ from intent_bert.config import TrainingConfig
 from intent_bert.data.label_sets import label_matrix
 from intent_bert.data.labels import Label, class_weights, label_ids
 from intent_bert.model.decision import Decision, is_wordless
-from intent_bert.model.keras_engine import KerasEngine
+from intent_bert.model.keras_engine import KerasEngine, compiled, predict_in_batches
 from intent_bert.model.multi_label import DEFAULT_THRESHOLD, MultiLabelDecision
-from intent_bert.model.network import start_at_priors
+from intent_bert.model.network import LOGITS, start_at_priors
 from intent_bert.model.saved import Artifact
 from intent_bert.training.callbacks import MacroF1
 from intent_bert.training.prepare import Prepared, Sentences
 
 logger = logging.getLogger("intent_bert")
+
+ENOUGH_FOR_A_MEAN = 32  # sentences of an intent
 
 
 class Objective(Protocol):
@@ -48,7 +51,12 @@ class Objective(Protocol):
         """How predictions are judged while training goes on."""
 
 
+@dataclass(frozen=True)
 class OneIntent:
+    """One intent for each sentence; a share of each label may be spread over all intents (label smoothing)."""
+
+    label_smoothing: float = 0.0
+
     def targets(self, labels: Sequence[Any], classes: Sequence[Label]) -> np.ndarray:
         return label_ids(labels, classes)
 
@@ -57,7 +65,7 @@ class OneIntent:
         return None if by_class is None else by_class[label_ids(labels, classes)]
 
     def loss(self) -> keras.losses.Loss:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return SmoothedCrossentropy(self.label_smoothing)
 
     def metrics(self, number_of_classes: int) -> list[keras.metrics.Metric]:
         return [keras.metrics.SparseCategoricalAccuracy("accuracy"), MacroF1(number_of_classes)]
@@ -86,7 +94,30 @@ class SeveralIntents:
 
 def objective_of(config: TrainingConfig) -> Objective:
     """The objective that the settings ask for."""
-    return SeveralIntents() if config.multi_label else OneIntent()
+    return SeveralIntents() if config.multi_label else OneIntent(config.label_smoothing)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of label numbers (B,) and logits (B, C), of which a share of each label counts for all intents.
+
+    ``keras.losses.CategoricalCrossentropy(label_smoothing=...)`` for numbers in place of one-hot rows.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, name: str = "crossentropy", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        labels = keras.ops.reshape(y_true, (-1,))
+        loss = keras.ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)  # (B,)
+        if not self.label_smoothing:
+            return loss
+        uniform = keras.ops.logsumexp(y_pred, axis=-1) - keras.ops.mean(y_pred, axis=-1)
+        return (1 - self.label_smoothing) * loss + self.label_smoothing * uniform
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -130,6 +161,19 @@ def start_at_label_shares(model: keras.Model, sentences: Sentences, classes: Seq
     """Let a multi-label model begin with each intent's share of the training sentences."""
     matrix = label_matrix(sentences.labels, classes)
     start_at_priors(model, (matrix.sum(axis=0) + 1) / (len(matrix) + 2))
+
+
+def start_at_class_means(model: keras.Model, sentences: Sentences, classes: Sequence[Label], seed: int = 0) -> None:
+    """Let a cosine head begin with the mean vector of each intent's sentences, of some of them if there are many."""
+    numbers, rng = sentences.numbers(classes), np.random.default_rng(seed)
+    rows = np.concatenate(
+        [rng.permutation(np.flatnonzero(numbers == n))[:ENOUGH_FOR_A_MEAN] for n in range(len(classes))]
+    )
+    vectors_model = keras.Model(model.inputs, model.get_layer("pooling").output)
+    vectors = predict_in_batches(
+        compiled(vectors_model), [sentences.ids[row] for row in rows], vectors_model.output_shape[-1]
+    )
+    model.get_layer(LOGITS).start_at(vectors, numbers[rows])
 
 
 def fitted_decision(artifact: Artifact, prepared: Prepared) -> MultiLabelDecision:

@@ -16,6 +16,7 @@ from intent_bert.bert.pretrained import resolve
 from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import INTENT, TEXT, TrainingConfig
 from intent_bert.data.batches import encode
+from intent_bert.data.label_names import with_label_names
 from intent_bert.data.label_sets import LabelSet, all_labels
 from intent_bert.data.labels import Label, class_weights, classes_of, label_ids
 from intent_bert.data.mixing import mixed_tables
@@ -39,6 +40,12 @@ class Sentences:
     def of(cls, table: pd.DataFrame, tokenizer: FullTokenizer, max_seq_len: int) -> Self:
         texts = list(table[TEXT])
         return cls(texts, list(table[INTENT]), encode(texts, tokenizer, max_seq_len))
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of them, in this order."""
+        return type(self)(
+            [self.texts[row] for row in rows], [self.labels[row] for row in rows], [self.ids[row] for row in rows]
+        )
 
     def numbers(self, classes: Sequence[Label]) -> np.ndarray:
         """Of each sentence's label among the classes, int32 (N,), -1 where it is not there; not for label sets."""
@@ -95,6 +102,8 @@ def prepare(config: TrainingConfig, tables: dict[str, pd.DataFrame], strategy: A
     """
     started = time.perf_counter()
     tables = mixed_tables(tables, config)
+    if config.label_names:
+        tables = {**tables, "train": with_label_names(tables["train"])}
     strategy = strategy or strategy_here()
     micro_batches = _micro_batches(config, strategy)  # before fetching a checkpoint starts TensorFlow
     classes = classes_of(all_labels(tables["train"][INTENT]))

@@ -38,7 +38,7 @@ from intent_bert.model.folder import (
 )
 from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, save_artifact
-from intent_bert.training.deciding import run_outputs, taught_decision
+from intent_bert.training.deciding import judged_rows, run_outputs, taught_decision
 from intent_bert.training.fit import evaluate, fit, trained_artifact
 from intent_bert.training.prepare import Prepared, Sentences, prepare
 from intent_bert.training.resume import UnfinishedRun
@@ -142,12 +142,13 @@ def _decide_and_evaluate(artifact: Artifact, prepared: Prepared, verbose: int) -
     outputs, kept = run_outputs(KerasEngine(artifact.model), prepared, verbose)
     if not artifact.decision.multi_label:
         artifact.decision = taught_decision(prepared, outputs, kept)
-    config = prepared.config
+    config, train = prepared.config, prepared.splits["train"]
+    judged = {**prepared.splits, "train": train.take(judged_rows(prepared))}
     return {
         name: evaluate(
             outputs[name], split, artifact.classes, artifact.decision, config.label_separator, config.unknown_label
         )
-        for name, split in prepared.splits.items()
+        for name, split in judged.items()
         if name != "unknown"
     }
 

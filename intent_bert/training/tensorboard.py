@@ -44,11 +44,15 @@ class TensorBoardLogs(keras.callbacks.Callback):
         self.settings = settings
         self.metrics = (MultiLabelEvaluation if settings.get("multi_label") else Evaluation).METRICS
         self.folder = _new_folder(log_dir)
+        self.first_step = 1  # of the epoch
         self.writers: dict[str, Any] = {}
         self._write_settings()
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.first_step = epoch * self.params["steps"] + 1
+
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        step = self.first_step + batch
         if step % STEPS_BETWEEN_POINTS == 1 and logs:
             with self._writer("train").as_default(step):
                 tf.summary.scalar("running_loss", logs["loss"])

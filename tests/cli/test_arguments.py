@@ -32,7 +32,8 @@ def test_choices_and_metavars_say_what_to_write(monkeypatch):
     text = parser_of(TrainingConfig).format_help()
     for shown in (
         "--data NAME|DIR", "--train-file FILE", "--text-column COLUMN", "--checkpoint NAME|DIR", "--epochs N",
-        "--learning-rate X", "--head {dense,linear,rnn}", "--class-weight {balanced}", "--train-layers all|N|head",
+        "--learning-rate X", "--head {dense,linear,cosine,rnn}", "--class-weight {balanced}",
+            "--train-layers all|N|head",
         "--precision {auto,float32,bfloat16,mixed_float16}", "--decay, --no-decay", "--output-dir DIR",
     ):  # fmt: skip
         assert re.search(rf"^  {re.escape(shown)}\s", text, re.MULTILINE), shown

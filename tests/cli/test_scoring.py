@@ -42,6 +42,18 @@ def test_evaluate_prints_json_and_writes_reports(capsys, trained, tmp_path):
     assert "jump" in pd.read_csv(tmp_path / "new/r/mistakes.csv")["text"].tolist()
 
 
+def test_evaluate_writes_its_reports_where_nobody_reads_its_stdout(trained, tmp_path):
+    """As in ``evaluate ... | head -1``, or with a full disk under stdout."""
+    command = [sys.executable, "-m", "intent_bert.cli", "evaluate", trained.folder, trained.folder.parent / "test.csv"]
+    with subprocess.Popen(
+        [*command, "--output-dir", tmp_path / "out"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (0, f"the confusion matrix and the mistakes are in {tmp_path / 'out'}\n")
+    assert (tmp_path / "out" / "mistakes.csv").is_file()
+
+
 def test_evaluate_on_labels_that_are_all_unknown_is_still_json(capsys, trained, tmp_path):
     (tmp_path / "t.csv").write_text("text,intent\njump,sport\n")
     code, out, _ = run(capsys, "evaluate", trained.folder, tmp_path / "t.csv")

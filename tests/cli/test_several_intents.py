@@ -147,6 +147,7 @@ def test_split_keeps_label_sets(several, capsys, tmp_path):
         ("text,intent\na,x\nb,y\n", ["--strict"], "no row has more than one label, joined by '|'"),
         ("text,intent\na,x\nb,y\n", ["--mix", "2"], "mix must be 0 to 1, a share of the table, not 2.0"),
         ("text,intent\na,x\nb,x\n", [], "has one intent only, 'x'"),
+        ("text,intent\na,x|y\nb,x\n", ["--known-acceptance", "0.9"], "known_acceptance is for one intent a sentence"),
         ("text,intent\na,x|y\nb,x\n", ["--class-weight", "balanced"], "class_weight is for one intent a sentence"),
     ],
 )

@@ -146,6 +146,10 @@ GOOD = ("--train-file", "train.csv", "--checkpoint", "good", "--output-dir", "ne
         ({"epochs": "many"}, "train: argument --epochs: invalid int value: 'many' (see intent-bert train --help)"),
         ({"seed": "-1"}, "seed must be 0 to 4294967295, not -1"),
         ({"adapter-size": "0"}, "adapter_size must be at least 1, not 0"),
+        (
+            {"adapter-size": "10000000"},
+            "adapter_size must be at most 64, the width of this checkpoint's feed-forward layers, not 10000000",
+        ),
         ({"pooling": "first"}, "train: argument --pooling: invalid choice: 'first'"),
         ({"recipe": "slow"}, "train: argument --recipe: invalid choice: 'slow'"),
         ({"epoch-s": "3"}, "unrecognized arguments: --epoch-s 3 (see intent-bert --help)"),

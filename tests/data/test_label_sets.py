@@ -10,7 +10,7 @@ from intent_bert import BucketedBatches, FullTokenizer, IntentDetectionData
 from intent_bert.data.checks import check_tables
 from intent_bert.data.label_sets import all_labels, holds_label_sets, joined, label_matrix, label_set, never_joined
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError
+from intent_bert.errors import DataError, SettingsError
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,29 @@ def test_a_cell_that_is_no_label_set_is_told_with_its_row(cell, expected):
     with pytest.raises(DataError) as caught:
         read_table(frame, label_separator="|")
     assert str(caught.value) == expected
+
+
+def test_labels_that_could_not_be_told_apart_again_are_refused():
+    frame = pd.DataFrame({"text": ["x", "y"], "intent": [["a", "b"], ["a|b", "c"]]})
+    frame.attrs["source"] = "t"
+    with pytest.raises(DataError) as caught:
+        read_table(frame, label_separator="|")
+    assert str(caught.value) == (
+        "t, row 1, column 'intent': the label 'a|b' holds the separator '|', which joins labels where they are "
+        "written: name another with --label-separator, or rename the label"
+    )
+    assert read_table(frame, label_separator=";")["intent"].tolist() == [("a", "b"), ("a|b", "c")]
+    assert read_table((["x"], [[1.5, 2]]), label_separator="|")["intent"].tolist() == [(1.5, 2)]
+    with pytest.raises(DataError, match=r"the label '1\.5' holds the separator '\.'"):
+        read_table((["x"], [[1.5, 2]]), label_separator=".")
+    with pytest.raises(DataError, match=r"'b\|\|\|c' holds the separator"):  # read again, it would be b and |c
+        read_table((["x"], [["b|", "c"]]), label_separator="||")
+
+
+@pytest.mark.parametrize("separator", ["", 3])
+def test_an_odd_separator_is_refused(separator):
+    with pytest.raises(SettingsError, match=rf"^label_separator must be a text such as '\|', not {separator!r}$"):
+        read_table((["x"], ["a"]), label_separator=separator)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])

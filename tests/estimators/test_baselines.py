@@ -15,7 +15,7 @@ def test_the_list_is_the_one_that_is_promised():
         "bert-cls-logreg", "bert-cls-svm", "bert-cls-rbf", "bert-mean-logreg", "bert-mean-svm", "bert-mean-rbf",
         "bert-sum4-logreg", "bert-sum4-svm", "bert-sum4-rbf", "bert-mean-normalised-logreg", "bert-mean-normalised-svm",
         "bert-tfidf-svm",
-        "frozen-linear", "frozen-rnn", "last-2", "fine-tuning",
+        "frozen-linear", "frozen-rnn", "last-2", "fine-tuning", "few-shot",
     ]  # fmt: skip
     assert {method.family for method in METHODS.values()} == set(FAMILIES)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from dataclasses import fields
 
 import joblib
 import numpy as np
@@ -151,10 +152,10 @@ def test_a_bare_string_is_no_list_of_texts(classifier):
 
 def test_the_parameters_are_the_settings_with_the_same_defaults():
     defaults = {name: each.default for name, each in inspect.signature(IntentClassifier).parameters.items()}
-    config = TrainingConfig()
+    settings = {each.name: each.default for each in fields(TrainingConfig)}
     for name, value in defaults.items():
         if name not in ("verbose", "callbacks", "validation_split"):
-            assert getattr(config, name) == value, name
+            assert settings[name] == value, name
     assert defaults["validation_split"] == 0.0
 
 

@@ -1,41 +1,15 @@
 """Files of word vectors: each format as other programs write it, and one sentence for each that is wrong."""
 
-import gzip
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-from gensim.models import KeyedVectors
+from word_vector_tables import BY_HAND, TEXTS, WORDS, written
 
 from intent_bert import WordVectorTransformer
 from intent_bert.errors import CheckpointError, SettingsError
 from intent_bert.estimators.word_vector_files import read_word_vectors
-
-WORDS = {"play": [1, 0, -2], "music": [3, 4, 0], "zoë": [0.5, -0.25, 1e-3], "Rain": [7, 7, 7]}
-TEXTS = ["Play music!", "play, PLAY music", "Zoë", "rain", "", "Zoe\u0308 plays"]
-BY_HAND = [[2, 2, -1], [5 / 3, 4 / 3, -4 / 3], [0.5, -0.25, 1e-3], [0, 0, 0], [0, 0, 0], [0.5, -0.25, 1e-3]]
-GLOVE = "".join(f"{word} {' '.join(map(str, vector))}\n" for word, vector in WORDS.items())
-
-
-@pytest.fixture
-def keyed() -> KeyedVectors:
-    """The same words as gensim holds them."""
-    keyed = KeyedVectors(3)
-    keyed.add_vectors(list(WORDS), np.array(list(WORDS.values()), "float32"))
-    return keyed
-
-
-@pytest.fixture
-def glove(tmp_path: Path) -> Path:
-    return written(tmp_path / "glove.txt", GLOVE)
-
-
-def written(file: Path, content: str | bytes) -> Path:
-    content = content.encode() if isinstance(content, str) else content
-    file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
-    return file
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"], ids=["plain", "packed"])

@@ -1,12 +1,10 @@
 """WordVectorTransformer: its averages by hand and against gensim, the files it reads, and what bad input gets."""
 
-import gzip
 import hashlib
 import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -20,36 +18,12 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn_checks import CHECKS_OF_THE_CLASS, NumbersAsText, passed_checks
+from word_vector_tables import BY_HAND, GLOVE, TEXTS, written
 
 from intent_bert import WordVectorTransformer
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.estimators import word_vector_files
 from intent_bert.estimators.word_vectors import words_of
-
-WORDS = {"play": [1, 0, -2], "music": [3, 4, 0], "zoë": [0.5, -0.25, 1e-3], "Rain": [7, 7, 7]}
-TEXTS = ["Play music!", "play, PLAY music", "Zoë", "rain", "", "Zoe\u0308 plays"]
-BY_HAND = [[2, 2, -1], [5 / 3, 4 / 3, -4 / 3], [0.5, -0.25, 1e-3], [0, 0, 0], [0, 0, 0], [0.5, -0.25, 1e-3]]
-GLOVE = "".join(f"{word} {' '.join(map(str, vector))}\n" for word, vector in WORDS.items())
-
-
-@pytest.fixture
-def keyed() -> KeyedVectors:
-    """The same words as gensim holds them."""
-    keyed = KeyedVectors(3)
-    keyed.add_vectors(list(WORDS), np.array(list(WORDS.values()), "float32"))
-    return keyed
-
-
-@pytest.fixture
-def glove(tmp_path: Path) -> Path:
-    return written(tmp_path / "glove.txt", GLOVE)
-
-
-def written(file: Path, content: str | bytes) -> Path:
-    content = content.encode() if isinstance(content, str) else content
-    file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
-    return file
-
 
 # --- the average -------------------------------------------------------------------------------------------------
 

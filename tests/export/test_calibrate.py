@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intent_bert import IntentPredictor, read_table
+from intent_bert import FullTokenizer, IntentPredictor, read_table
 from intent_bert.cli import main
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.export.calibrate import calibrate
@@ -50,6 +50,24 @@ def test_the_threshold_moves_with_the_share_and_the_weights_stay(folder, table, 
     assert ModelFolder(folder).decision.calibration.source == "the DataFrame"
 
 
+def test_a_sentence_is_tokenized_once(folder, table, monkeypatch):
+    seen: list[str] = []
+    encode = FullTokenizer.encode
+
+    def counted(self, texts, max_seq_len):
+        seen.extend(texts)
+        return encode(self, texts, max_seq_len)
+
+    monkeypatch.setattr(FullTokenizer, "encode", counted)
+    calibrate(folder, table, engine="onnx")
+    assert sorted(seen) == sorted(table.text)
+
+
+def test_a_sentence_without_a_word_does_not_calibrate(folder, table):
+    rows = pd.concat([table, pd.DataFrame({"text": ["\u200b", "\u200b"], "intent": ["music", "table"]})])
+    assert calibrate(folder, rows).after.calibration.rows == len(table)
+
+
 def test_unknown_sentences_choose_the_threshold(folder, table):
     report = calibrate(folder, with_unknown(table), unknown_label="none")
     predictor = IntentPredictor.load(folder)
@@ -67,7 +85,7 @@ def test_a_folder_of_an_earlier_version_gets_what_it_lacks(tmp_path, table, caps
     texts = list(known.text)
     before = IntentPredictor.load(old).predict_proba(texts)
     assert main(["predict", str(old), "--reject", "play music"]) == 2
-    assert "intent-bert calibrate MODEL_DIR TABLE" in capsys.readouterr().err
+    assert f"intent-bert calibrate {old} TABLE" in capsys.readouterr().err
     report = calibrate(old, known, 0.9)
     assert report.before.scope is None and (old / SCOPE_FILE).exists()
     assert ModelFolder(old).holds("model.onnx")

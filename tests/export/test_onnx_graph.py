@@ -51,7 +51,7 @@ def ask(graph: onnx.ModelProto, ids: np.ndarray) -> np.ndarray:
 # --- the same answers --------------------------------------------------------------------------------------------
 
 MODELS: list[dict[str, Any]] = [
-    *({"pooling": pooling, "head": head} for pooling in POOLINGS for head in ("dense", "linear")),
+    *({"pooling": pooling, "head": head} for pooling in POOLINGS for head in ("dense", "linear", "cosine")),
     {"head": "rnn"},
     {"adapter_size": 3},
     {"adapter_size": 3, "adapter_activation": "relu", "pooling": "mean"},

@@ -43,6 +43,9 @@ class Parrot:
     def ranking(self, text: str, top_k: int) -> list[Answer]:
         return [Answer(text, 0.5 / number) for number in range(1, top_k + 1)]
 
+    def check_threshold(self) -> None:
+        self.decision.check_threshold("runs/m")
+
     def described(self, texts: list[str], top_k: int, reject: bool = False) -> list[Prediction]:
         self.asked += texts
         if len(self.asked) > self.dies_after:
@@ -150,7 +153,7 @@ def test_a_model_without_a_threshold_can_reject_nothing(tmp_path):
     class Old(Parrot):
         decision = Decision()
 
-    with pytest.raises(SettingsError, match="calibrate"):
+    with pytest.raises(SettingsError, match=r"^the model in runs/m can't .*: intent-bert calibrate runs/m TABLE, with"):
         run(table_in(tmp_path / "in.csv", ["x"]), tmp_path / "out.csv", Old(), reject=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv"]
 
@@ -208,21 +211,37 @@ def test_columns_of_json_lines_are_found_wherever_they_first_stand(tmp_path):
 
 def test_a_column_called_as_the_prediction_is_left_out_or_refused(tmp_path, caplog):
     (tmp_path / "in.csv").write_text("id,text,intent,confidence_2\n1,play,music,.5\n")
-    run(tmp_path / "in.csv", tmp_path / "out.csv")
-    assert rows_in(tmp_path / "out.csv") == [{"id": "1", "text": "play", "intent": "play", "confidence": "0.500000"}]
-    told = (
-        "intent, confidence_2 of {} is not kept, for the prediction has a column of that name: rename yours to keep it"
-    )
-    assert caplog.messages == [told.format("in.csv")]
-    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "play", "intent": "music", "confidence_2": 1}\n')
+    run(tmp_path / "in.csv", tmp_path / "out.csv", top_k=2)
+    row = {"id": "1", "text": "play", "intent": "play", "confidence": "0.500000"}
+    assert rows_in(tmp_path / "out.csv") == [row | {"intent_2": "play", "confidence_2": "0.250000"}]
+    told = "{} is not kept, for the prediction has a column of that name: rename yours to keep it"
+    assert caplog.messages == [told.format("intent, confidence_2 of in.csv")]
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "text": "play", "intent": "music", "in_scope": 1}\n')
     run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["id", "text", *OF_JSON]
-    assert caplog.messages[1:] == [told.format("in.jsonl")]
+    assert caplog.messages[1:] == [told.format("intent, in_scope of in.jsonl")]
     with pytest.raises(SettingsError) as caught:
         run(tmp_path / "in.csv", tmp_path / "x.csv", columns=["intent"])
     assert str(caught.value) == (
         f"can't keep the column 'intent' of {tmp_path}/in.csv: the prediction has a column of that name; rename yours"
     )
+
+
+def test_a_column_is_kept_where_the_output_has_none_of_that_name(tmp_path, caplog):
+    """``in_scope`` is the prediction's in JSON lines, and with ``reject``; ``intent_2`` is it with ``top_k`` alone."""
+    others = {"in_scope": "yes", "intents": "a", "intent_2": "b", "intent_ranking": "c"}
+    (tmp_path / "in.csv").write_text(f"text,{','.join(others)}\nplay,{','.join(others.values())}\n")
+    run(tmp_path / "in.csv", tmp_path / "out.csv")
+    own = {"text": "play", "intent": "play", "confidence": "0.500000"}
+    assert rows_in(tmp_path / "out.csv") == [others | own]
+    assert caplog.messages == []
+    run(tmp_path / "in.csv", tmp_path / "chosen.csv", columns=["in_scope"])
+    assert rows_in(tmp_path / "chosen.csv") == [{"in_scope": "yes"} | own]
+    run(tmp_path / "in.csv", tmp_path / "out.jsonl")
+    assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["intents", "intent_2", "text", *OF_JSON]
+    run(tmp_path / "in.csv", tmp_path / "two.csv", top_k=2)
+    assert list(rows_in(tmp_path / "two.csv")[0])[:3] == ["in_scope", "intents", "intent_ranking"]
+    assert [message.split(" of ")[0] for message in caplog.messages] == ["in_scope, intent_ranking", "intent_2"]
 
 
 # --- a run that is stopped ---------------------------------------------------------------------------------------
@@ -354,7 +373,7 @@ def test_outputs_that_cannot_be(tmp_path, monkeypatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prediction_file.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskError) as caught:
         run(source, tmp_path / "out.csv")
     assert str(caught.value) == (
@@ -401,7 +420,7 @@ def test_the_command_predicts_as_the_predictor_does(trained, tmp_path, capsys):
     assert cli.main([*command, "--on-error", "skip"]) == 0
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 9
-    assert f"1 broken rows of {source} were left out (11)" in captured.err
+    assert f"left out 1 broken row of {source} (11)" in captured.err
     assert cli.main(["predict", str(trained.folder), "a", "--output", "x.csv"]) == 2
 
 

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
+import predict_with_ray
+import pyarrow as pa
 import pytest
 
 from intent_bert import IntentPredictor
@@ -40,8 +42,7 @@ def run(command: list, **settings: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.slow
 @needs_ray
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_path, kind):
+def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_path):
     texts = [
         *small_table.text,
         "42",
@@ -53,17 +54,12 @@ def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_p
     source.mkdir()
     workers.mkdir()
     for part in range(4):
-        rows = table[part * 80 : (part + 1) * 80]
-        if kind == "csv":
-            rows.to_csv(source / f"{part}.csv", index=False)
-        else:
-            rows.to_json(source / f"{part}.jsonl", orient="records", lines=True)
+        table[part * 80 : (part + 1) * 80].to_csv(source / f"{part}.csv", index=False)
     options = ["--text-column", "question", "--workers", 2]
     done = run([sys.executable, "-c", COUNTED, workers, trained.folder, source, output, *options])
     assert done.returncode == 0, done.stderr
     assert len(list(workers.iterdir())) == 2
-    read = pd.read_csv if kind == "csv" else lambda file: pd.read_json(file, lines=True, dtype=False)
-    answers = pd.concat([read(file) for file in sorted(output.iterdir())], ignore_index=True)
+    answers = pd.concat([pd.read_csv(file) for file in sorted(output.iterdir())], ignore_index=True)
     assert list(answers.columns) == ["id", "question", "intent", "confidence"]
     assert answers[["id", "question"]].equals(table)
     expected = IntentPredictor.load(trained.folder).predict(texts)
@@ -73,19 +69,27 @@ def test_two_workers_answer_what_one_process_answers(trained, small_table, tmp_p
 
 @pytest.mark.slow
 @needs_ray
-def test_a_text_without_a_word_has_no_intent(trained, tmp_path):
-    (tmp_path / "few.jsonl").write_text('{"text": "play a song"}\n{"text": " "}\n{"text": null}\n')
+def test_several_intents_a_text_or_none(several, tmp_path):
+    lines = ['{"text": "play music and will it rain"}', '{"text": " "}', '{"text": null}', '{"text": "book a table"}']
+    (tmp_path / "few.jsonl").write_text("".join(f"{line}\n" for line in lines))
     script = [sys.executable, SCRIPTS / "predict_with_ray.py"]
-    done = run([*script, trained.folder, tmp_path / "few.jsonl", tmp_path / "out", "--workers", 1])
+    done = run([*script, several.folder, tmp_path / "few.jsonl", tmp_path / "out", "--workers", 1])
     assert done.returncode == 0, done.stderr
     lines = "".join(file.read_text() for file in sorted((tmp_path / "out").iterdir())).splitlines()
     rows = [json.loads(line) for line in lines]
-    assert [row["intent"] is None for row in rows] == [False, True, True]
-    assert [row["confidence"] for row in rows[1:]] == [0.0, 0.0]
-    table = [*script, trained.folder, tmp_path / "few.jsonl", tmp_path / "new", "--text-column", "question"]
-    done = run(table)
-    assert done.returncode == 2
-    assert "few.jsonl has no column 'question'; it has: text" in done.stderr
+    assert [set(row["intents"]) for row in rows] == [{"music", "weather"}, set(), set(), {"table"}]
+    assert [row["intent"] for row in rows] == [rows[0]["intents"][0], None, None, "table"]
+    assert [row["confidence"] for row in rows[1:3]] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_a_worker_names_all_intents_of_a_text(several, kind):
+    worker = predict_with_ray.Scorer(str(several.folder), kind, "text", "auto", 1)
+    found = worker(pa.table({"id": [1, 2], "text": ["play music and will it rain", None]})).to_pydict()
+    assert list(found) == ["id", "text", "intents", "intent", "confidence"]
+    first, none = found["intents"]
+    assert set(first.split("|") if kind == ".csv" else first) == {"music", "weather"}
+    assert none == ("" if kind == ".csv" else [])
 
 
 @pytest.mark.parametrize(
@@ -94,19 +98,20 @@ def test_a_text_without_a_word_has_no_intent(trained, tmp_path):
         (("no-model", "in.csv", "out"), "no-model"),
         (("model", "none.csv", "out"), "no such file or folder: none.csv"),
         (("model", "in.csv", "full"), "full is there already: name another folder, or empty it"),
+        (("model", "in.csv", "out", "--text-column", "question"), "in.csv has no column 'question'; it has: text"),
+        (("model", "taken.csv", "out"), "taken.csv has a column 'intent' already: rename it, the predictions are"),
         (("model", "notes.txt", "out"), "can't tell how to read notes.txt: expected .csv or .jsonl or .parquet"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(trained, tmp_path, places, message):
+def test_a_mistake_is_told_in_one_sentence(trained, tmp_path, monkeypatch, capsys, places, message):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "part.csv").touch()
     (tmp_path / "in.csv").write_text("text\nplay a song\n")
+    (tmp_path / "taken.csv").write_text("text,intent\nplay a song,music\n")
     (tmp_path / "notes.txt").write_text("play a song\n")
     (tmp_path / "model").symlink_to(trained.folder)
-    code = "import os, sys, predict_with_ray; os.chdir(sys.argv[1]); sys.exit(predict_with_ray.main(sys.argv[2:]))"
-    done = run([sys.executable, "-c", code, tmp_path, *places])
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("intent-bert: ")
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert predict_with_ray.main(list(places)) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("intent-bert: ") and message in sentence
     assert not (tmp_path / "out").exists()

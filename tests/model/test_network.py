@@ -101,7 +101,7 @@ def test_the_weights_are_the_checkpoints(model, tiny_checkpoint):
         ({"pooling": "first"}, "unknown pooling 'first': expected one of cls, mean, max, sum_last_four, mean_last_f"),
         ({"max_seq_len": 49}, "max_seq_len must be 3 to 48 tokens for this checkpoint, not 49"),
         ({"max_seq_len": 2}, "max_seq_len must be at least 3, for [CLS], a token and [SEP], not 2"),
-        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, rnn"),
+        ({"head": "lstm"}, "unknown head 'lstm': expected one of dense, linear, cosine, rnn"),
         ({"head": "rnn", "pooling": "mean"}, "head 'rnn' reads the vectors of all tokens: leave out pooling 'mean'"),
         ({"train_layers": 5}, "train_layers must be 0 to 4 for this encoder, not 5"),
         ({"classes": "ab"}, "classes must be the intents or their number, not 'ab'"),

@@ -12,6 +12,7 @@ from intent_bert import IntentClassifier, IntentPredictor, TrainingConfig, train
 from intent_bert.cli import main
 from intent_bert.export.exports import export_model
 from intent_bert.model.folder import ModelFolder
+from intent_bert.training import deciding
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,19 @@ def test_unknown_rows_are_not_learnt_and_judge_the_model(run):
     assert folder.decision.calibration.rows == metrics["validation"]["rows"]
     for name in ("reliability", "scope", "coverage"):
         assert (run.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_of_many_training_sentences_a_sample_is_judged(quick_checkpoint, small_table, tmp_path, monkeypatch):
+    monkeypatch.setattr(deciding, "MOST_JUDGED", 20)
+    small_table.to_csv(tmp_path / "t.csv", index=False)
+    settings = {**QUICK, "train_file": tmp_path / "t.csv", "checkpoint": quick_checkpoint, "export": False}
+    result = train(TrainingConfig(**settings, output_dir=tmp_path / "m"), verbose=0)
+    evaluation = result.evaluations["train"]
+    assert evaluation.rows == 20 < len(small_table) - result.evaluations["validation"].rows
+    table = small_table[small_table.text.isin(evaluation.mistakes.text)]
+    predictions = IntentPredictor.load(result.folder, engine="keras").predict(list(evaluation.mistakes.text))
+    assert [each.intent for each in predictions] == list(evaluation.mistakes.prediction)
+    assert evaluation.accuracy == pytest.approx(1 - len(table) / 20)
 
 
 @pytest.mark.slow

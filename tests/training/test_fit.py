@@ -143,6 +143,31 @@ def test_ctrl_c_before_the_first_epoch_is_done_goes_on(sentences, caplog, capsys
     assert "epoch 1/4" in capsys.readouterr().err
 
 
+def test_several_models_start_alike_and_their_mean_is_kept(sentences):
+    model = small_model()
+    first = model.get_weights()
+    history, _, after = run(model, sentences, None, config_of(epochs=2, models=3))
+    assert len(history) == len(after) == 6
+    ends = [after[1], after[3], after[5]]
+    for kept, *each in zip(model.get_weights(), *ends, strict=True):
+        np.testing.assert_allclose(kept, np.mean(each, axis=0), atol=1e-6)
+    assert not same(ends[0], ends[1])  # another order of the sentences
+    alone = small_model()
+    alone.set_weights(first)
+    run(alone, sentences, None, config_of(epochs=2))
+    assert same(alone.get_weights(), ends[0])  # the first is what a single one would be
+    distances = [sum(float(np.abs(a - b).sum()) for a, b in zip(first, end, strict=True)) for end in ends]
+    assert max(distances) < 2 * min(distances)  # the second does not go on where the first was
+
+
+def test_ctrl_c_in_a_later_model_keeps_the_mean_of_those_that_are_done(sentences):
+    model = small_model()
+    history, interrupted, after = run(model, sentences, None, config_of(epochs=1, models=3), Interrupt(2))
+    assert interrupted and len(history) == 2
+    for kept, *each in zip(model.get_weights(), *after, strict=True):
+        np.testing.assert_allclose(kept, np.mean(each, axis=0), atol=1e-6)
+
+
 # --- what a fit is made of ---------------------------------------------------------------------------------------
 
 

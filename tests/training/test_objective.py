@@ -15,8 +15,17 @@ from intent_bert.data.label_sets import label_matrix
 from intent_bert.data.splits import with_validation
 from intent_bert.data.tables import read_table
 from intent_bert.model.folder import ModelFolder
+from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.multi_label import MultiLabelDecision
-from intent_bert.training.objective import LabelSetF1, OneIntent, SeveralIntents, SubsetAccuracy, start_at_label_shares
+from intent_bert.training.objective import (
+    LabelSetF1,
+    OneIntent,
+    SeveralIntents,
+    SmoothedCrossentropy,
+    SubsetAccuracy,
+    start_at_class_means,
+    start_at_label_shares,
+)
 from intent_bert.training.prepare import prepare
 
 SETS = [("a", "b"), (), ("c",)]
@@ -30,6 +39,30 @@ def test_targets_and_weights():
     config = TrainingConfig(class_weight={"a": 1, "b": 3})
     assert OneIntent().weights(["b", "a"], ["a", "b"], config).tolist() == [3, 1]
     assert SeveralIntents().weights(SETS, ["a"], TrainingConfig(multi_label=True)) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_the_loss_is_keras_own_of_one_hot_rows(share):
+    rng = np.random.default_rng(0)
+    labels, logits = rng.integers(0, 5, 20), rng.normal(0, 3, (20, 5)).astype("float32")
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=share)
+    loss = SmoothedCrossentropy(share)
+    np.testing.assert_allclose(loss(labels, logits), expected(np.eye(5)[labels], logits), rtol=1e-5)
+    assert SmoothedCrossentropy.from_config(loss.get_config()).label_smoothing == share
+
+
+def test_a_cosine_head_starts_at_the_class_means(quick_checkpoint, small_table):
+    config = TrainingConfig(train_file="-", checkpoint=str(quick_checkpoint), max_seq_len=32, precision="float32")
+    prepared = prepare(config, {"train": small_table})
+    train_split = prepared.splits["train"]
+    start_at_class_means(prepared.model, train_split, prepared.classes)
+    vectors = KerasEngine(prepared.model).outputs(train_split.ids).vectors
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    numbers = train_split.numbers(prepared.classes)
+    for number, direction in enumerate(np.array(prepared.model.get_layer("logits").kernel).T):
+        mean = unit[numbers == number].mean(axis=0)  # of 30 sentences: all of them
+        np.testing.assert_allclose(direction, mean / np.linalg.norm(mean), atol=1e-4)
 
 
 def test_metrics_of_an_epoch_are_scikit_learns():

@@ -58,9 +58,31 @@ def weights_of(folder: str) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
+def test_a_run_of_several_models_is_resumed_in_the_middle(config, tmp_path, monkeypatch):
+    config.models = 3
+    unbroken = train(training_copy(config, output_dir=str(tmp_path / "unbroken")), verbose=0)
+    assert len(unbroken.history) == 6
+    for epoch in (3, 4):  # in the second model's first epoch, and after it
+        with monkeypatch.context() as patch:
+            kill_in_epoch(patch, epoch)
+            with pytest.raises(Killed):
+                train(training_copy(config, resume=epoch > 3), verbose=0)
+    resumed = train(training_copy(config, resume=True), verbose=0)
+    pd.testing.assert_frame_equal(resumed.history, unbroken.history, atol=1e-4)
+    for ours, theirs in zip(weights_of(config.output_dir), weights_of(str(tmp_path / "unbroken")), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"adapter_size": 8}, {"train_layers": 2}], ids=["all", "adapters", "frozen"])
 def test_a_resumed_run_equals_an_unbroken_one(
-    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    config: TrainingConfig,
+    settings: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    config = training_copy(config, **settings)
     unbroken = train(training_copy(config, output_dir=str(tmp_path / "unbroken")), verbose=0)
     with monkeypatch.context() as patch:
         kill_in_epoch(patch, 2)
