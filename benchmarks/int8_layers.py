@@ -44,6 +44,9 @@ def groups(layers: int) -> dict[str, Keep]:
     found: dict[str, Keep] = {
         "nothing": lambda place, first: False,
         "first": lambda place, first: first,
+        "first+value": parts("value"),
+        "first+value+output": parts("value", "output"),
+        "first+value+intermediate+output": parts("value", "intermediate", "output"),
         "first+qk": parts("query", "key"),
         "first+qkv": parts("query", "key", "value"),
         "first+output": parts("output"),

@@ -185,8 +185,7 @@ class _Graph:
         residual = self.first(x) if first_only else x
         parts = {"key": attention.key, "value": attention.value}
         if first_only:
-            int8 = self.in_int8(f"{name}/query", first_only)
-            queries = self.product(residual, [attention.query], "first", int8=int8)
+            queries = self.product(residual, [attention.query], "first", int8=self.in_int8(f"{name}/query", first_only))
             queries = self.add("Unsqueeze", queries, self.whole(1))  # (B, 1, H)
             keys, values = self.side_by_side(x, parts, name)
         else:
@@ -212,7 +211,7 @@ class _Graph:
 
     def side_by_side(self, x: str, layers: dict[str, keras.layers.Dense], name: str) -> list[str]:
         """The products of x with each of these, (B, T, H) each: one for all in float32, one for all in int8."""
-        found = {}
+        found: dict[str, str] = {}
         for int8 in (False, True):
             group = [part for part in layers if self.in_int8(f"{name}/{part}", first_only=False) == int8]
             if group:

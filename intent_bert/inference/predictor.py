@@ -97,10 +97,8 @@ class IntentPredictor:
             artifact = load_artifact(opened)
             predictor = cls(artifact, KerasEngine(artifact.model, batch_size))
         else:
-            computes = _openvino(opened, threads, engine == AUTO) if name == OPENVINO else None
-            if computes is None:
-                name = "onnx" if name == OPENVINO else name
-                computes = OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads)
+            computes = _without_keras(opened, name, threads, may_fail=engine == AUTO)
+            name = computes.name
             if computes.number_of_classes != len(opened.classes):
                 file = ENGINE_FILES.get(name, ONNX_FILE)
                 raise ModelFolderError(
@@ -256,8 +254,12 @@ def _described(
     return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
 
 
-def _openvino(folder: ModelFolder, threads: int | None, may_fail: bool) -> "OpenVinoEngine | None":
-    """The engine on OpenVINO; None where it was not asked for by name and can't be had."""
+def _without_keras(
+    folder: ModelFolder, name: str, threads: int | None, may_fail: bool
+) -> "OnnxEngine | OpenVinoEngine":
+    """The engine of this name, or ONNX Runtime where OpenVINO can't be had and ``may_fail``."""
+    if name != OPENVINO:
+        return OnnxEngine(folder.file(ENGINE_FILES[name]), name, threads)
     from intent_bert.inference.openvino_engine import OpenVinoEngine
 
     if not may_fail:
@@ -266,7 +268,7 @@ def _openvino(folder: ModelFolder, threads: int | None, may_fail: bool) -> "Open
         engine = OpenVinoEngine(folder, threads)
     except IntentBertError as error:
         logger.warning("predictions come from ONNX Runtime, for %s", error)
-        return None
+        return OnnxEngine(folder.file(ONNX_FILE), threads=threads)
     logger.info("OpenVINO computes, in bfloat16 (the engine onnx is slower, and computes in float32)")
     return engine
 
