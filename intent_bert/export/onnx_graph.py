@@ -8,7 +8,8 @@ matrix product is one of (M, K) with (K, J), a single one for the whole batch; o
 Attention, LayerNormalization and GELU are one node each. Where only the [CLS] vector is read, the last layer has keys
 and values of all tokens and everything else of [CLS] alone: (B, H) in place of (M, H), which changes no prediction.
 
-``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, and the word embeddings as float16.
+``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, but for a few that predictions depend
+on most (``stays_float32``), and the word embeddings as float16.
 What goes into a product becomes uint8 when it runs, a scale for each row, that is for each token: a prediction depends
 neither on the padding nor on the other sentences of its batch, and no sentences are needed to calibrate anything.
 Attention, LayerNormalization, GELU and the head stay float32.
@@ -45,9 +46,10 @@ _LEAST_GELU = 0.171  # GELU is nowhere below -0.1701, in neither form
 def stays_float32(place: str, first_only: bool) -> bool:
     """Whether a product of the encoder is left alone by int8: ``place`` is "layer_0/query" and the like.
 
-    Those of [CLS] alone take little of the time, and the rows have outliers (benchmarks/int8_layers.py).
+    Those of [CLS] alone take little of the time. The values of attention are a twelfth of the products, and what int8
+    changes in a prediction comes to more than half from them (benchmarks/int8_layers.py).
     """
-    return first_only
+    return first_only or place.endswith("/value")
 
 
 def onnx_model(
