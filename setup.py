@@ -70,7 +70,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["intent_bert", "intent_bert.*"]),
-    package_data={"intent_bert": ["data/shipped/*/*", "py.typed"]},
+    package_data={"intent_bert": ["data/shipped/*/*", "workbench/templates/*", "py.typed"]},
     install_requires=REQUIRED,
     extras_require={
         "word2vec": WORD2VEC,

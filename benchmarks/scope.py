@@ -59,7 +59,8 @@ def drawing(data: str, known: float, seed: int) -> dict[str, dict[str, float]]:
     prepared = prepare(config, with_validation({"train": rest}, config))
     artifact = trained_artifact(prepared, fit(prepared, verbose=0))
     engine = KerasEngine(artifact.model)
-    scope = decide(engine, prepared).scope
+    decide(artifact, prepared)
+    scope = artifact.decision.scope
     assert scope is not None
     outputs = [
         engine.outputs(Sentences.of(each, prepared.tokenizer, artifact.max_seq_len).ids)

@@ -46,6 +46,14 @@ if TYPE_CHECKING:
     from intent_bert.training.bucketed_batches import BucketedBatches
     from intent_bert.training.optimizer import adamw
     from intent_bert.training.run import train
+    from intent_bert.workbench.behaviour import check_behaviour
+    from intent_bert.workbench.diff import diff_models
+    from intent_bert.workbench.discovery import Discovery, discover
+    from intent_bert.workbench.doctor import diagnose
+    from intent_bert.workbench.drift import Drift, detect_drift, learn_usual
+    from intent_bert.workbench.report import report_model
+    from intent_bert.workbench.report_results import Report
+    from intent_bert.workbench.suggestions import suggest
 
 _HOMES = {
     "BertConfig": "bert",
@@ -74,15 +82,26 @@ _HOMES = {
     "TrainingConfig": "config",
     "adamw": "training.optimizer",
     "calibrate": "export.calibrate",
+    "check_behaviour": "workbench.behaviour",
     "compare": "estimators.comparison",
     "WordVectorTransformer": "estimators.word_vectors",
     "create_model": "model.network",
+    "diff_models": "workbench.diff",
+    "diagnose": "workbench.doctor",
     "load_model": "model.saved",
     "evaluate_probabilities": "evaluation.metrics",
     "read_table": "data.tables",
     "split_table": "data.splits",
     "export_model": "export.exports",
     "train": "training.run",
+    "Report": "workbench.report_results",
+    "report_model": "workbench.report",
+    "Discovery": "workbench.discovery",
+    "discover": "workbench.discovery",
+    "Drift": "workbench.drift",
+    "detect_drift": "workbench.drift",
+    "learn_usual": "workbench.drift",
+    "suggest": "workbench.suggestions",
 }
 __all__ = [
     "Answer",
@@ -94,8 +113,10 @@ __all__ = [
     "CompareConfig",
     "Comparison",
     "DataError",
+    "Discovery",
     "DiskError",
     "DownloadError",
+    "Drift",
     "Evaluation",
     "FullTokenizer",
     "IntentBertError",
@@ -103,6 +124,7 @@ __all__ = [
     "IntentDetectionData",
     "IntentPredictor",
     "ModelFolderError",
+    "Report",
     "SettingsError",
     "StockBertConfig",
     "TrainingConfig",
@@ -110,16 +132,24 @@ __all__ = [
     "__version__",
     "adamw",
     "calibrate",
+    "check_behaviour",
     "compare",
     "create_model",
+    "detect_drift",
+    "diagnose",
+    "diff_models",
+    "discover",
     "evaluate_probabilities",
     "export_model",
+    "learn_usual",
     "load_model",
     "load_stock_weights",
     "map_stock_config_to_params",
     "params_from_pretrained_ckpt",
     "read_table",
+    "report_model",
     "split_table",
+    "suggest",
     "train",
 ]
 

@@ -53,7 +53,7 @@ RECIPES: dict[str, dict[str, Any]] = {  # what a setting is that was left open
         "decay": False,
     },
     "accurate": {"models": 5},
-    "few-shot": {"label_names": True, "models": 3},
+    "few-shot": {"label_names": True},
 }
 CHOICES = {
     "recipe": tuple(RECIPES),

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -303,6 +304,20 @@ def test_speed_is_of_the_steps_after_the_warm_up(tick: list[float], batch: int) 
     result = clock.result(no_accuracy)
     assert result["sentences_per_second"] == pytest.approx(64)
     assert (result["steps"], result["seconds"], result["warmup_seconds"]) == pytest.approx((3 * share, 1.5, 10.0))
+
+
+def test_a_fit_ends_when_the_clock_does(tick: list[float]) -> None:
+    keras = SimpleNamespace(callbacks=SimpleNamespace(Callback=object))
+    clock = protocol.clock_of(protocol.Request("speed", warmup=1, steps=2), protocol.COMMON_BATCH)
+    clock.start()
+    callback = protocol.stopping(keras, clock, no_accuracy)
+    callback.model = SimpleNamespace(stop_training=False)
+    stopped = []
+    for step in range(3):
+        tick[0] += 1.0
+        callback.on_train_batch_end(step)
+        stopped.append(callback.model.stop_training)
+    assert stopped == [False, False, True]
 
 
 def test_a_slow_peer_stops_early_but_not_at_once(tick: list[float]) -> None:

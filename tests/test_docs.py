@@ -88,8 +88,13 @@ def world(
     renamed.to_csv(tmp_path / "questions.csv", index=False)
     renamed[["question"]].to_csv(tmp_path / "new.csv", index=False)
     rest[["text"]].to_csv(tmp_path / "sentences.csv", index=False)
-    shutil.copytree(trained.folder, tmp_path / "runs" / "sample")
+    for name in ("sample", "live", "new"):
+        shutil.copytree(trained.folder, tmp_path / "runs" / name)
     calibrate(tmp_path / "runs" / "sample", read_table(rest))  # it can reject
+    rest.to_csv(tmp_path / "labelled.csv", index=False)
+    rest[["text"]].assign(time="2026-03-31").to_csv(tmp_path / "last_month.csv", index=False)
+    nobody_planned = [f"zx{'qk' * (number % 4)} {number % 3}{number % 4} vv" for number in range(40)]
+    pd.DataFrame({"text": [*test["text"], *nobody_planned]}).to_csv(tmp_path / "log.csv", index=False)
     strange = pd.DataFrame({"text": ["zzz xyz", "qq ww ee"], "intent": "none"})
     strange[["text"]].to_csv(tmp_path / "strange.csv", index=False)
     for name, table in (("my", rest), ("mine", test)):
@@ -158,7 +163,7 @@ def test_blocks_that_do_not_run_say_why_and_are_few() -> None:
     for block in not_run:
         assert len(str(block.reason).split()) >= 4
     languages = {block.language for page in PAGES for block in blocks(page)}
-    assert languages <= {"bash", "python", "json", "text", ""}
+    assert languages <= {"bash", "python", "json", "yaml", "text", ""}
 
 
 def test_the_readme_is_a_page() -> None:

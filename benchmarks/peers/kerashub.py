@@ -5,26 +5,14 @@ compilation defaults, batches of 16. ``short``: what its user can do best: the p
 of the data, run once before the fit, batches of 32, and no XLA, which was slower when it was tried on a CPU.
 """
 
-from typing import Any
-
 import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
-from protocol import Request, clock_of, report, share_right, snips
+from protocol import Request, clock_of, report, share_right, snips, stopping
 
 EPOCHS = 3
 EVALUATION_BATCH = 50
-
-
-class StepCallback(keras.callbacks.Callback):
-    def __init__(self, clock: Any, accuracy: Any) -> None:
-        super().__init__()
-        self.clock, self.accuracy = clock, accuracy
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.clock.stop_after_step(self.accuracy):
-            self.model.stop_training = True
 
 
 def main() -> None:
@@ -60,7 +48,7 @@ def main() -> None:
     clock = clock_of(request, batch)
     clock.start()
     epochs = 1 if request.task == "speed" else EPOCHS
-    model.fit(data, epochs=epochs, callbacks=[StepCallback(clock, accuracy)], verbose=0)
+    model.fit(data, epochs=epochs, callbacks=[stopping(keras, clock, accuracy)], verbose=0)
     report(clock.result(accuracy), "tensorflow", "keras", "keras-hub")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 import pandas as pd
-from protocol import Request, clock_of, measure_answers, report, snips
+from protocol import Request, clock_of, measure_answers, report, snips, stopping
 
 from intent_bert import IntentPredictor, TrainingConfig
 from intent_bert.model.keras_engine import KerasEngine
@@ -12,16 +12,6 @@ from intent_bert.training.fit import evaluate, fit
 from intent_bert.training.prepare import prepare
 
 PRECISIONS = {"float32": "float32", "bf16": "bfloat16"}
-
-
-class StepCallback(keras.callbacks.Callback):
-    def __init__(self, clock: Any, accuracy: Any) -> None:
-        super().__init__()
-        self.clock, self.accuracy = clock, accuracy
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.clock.stop_after_step(self.accuracy):
-            self.model.stop_training = True
 
 
 def train(request: Request) -> dict[str, Any]:
@@ -37,7 +27,7 @@ def train(request: Request) -> dict[str, Any]:
 
     clock = clock_of(request, config.batch_size)
     clock.start()
-    fit(prepared, callbacks=[StepCallback(clock, accuracy)], verbose=0)
+    fit(prepared, callbacks=[stopping(keras, clock, accuracy)], verbose=0)
     return clock.result(accuracy)
 
 

@@ -214,6 +214,17 @@ def clock_of(request: Request, batch: int) -> Clock:
     return clocks[request.task](request, batch)
 
 
+def stopping(keras: Any, clock: Clock, accuracy: Accuracy) -> Any:
+    """A callback that ends a fit when the clock does; of ``keras`` or ``tf_keras``, whichever is given."""
+
+    class Stopping(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if clock.stop_after_step(accuracy):
+                self.model.stop_training = True
+
+    return Stopping()
+
+
 def share_right(answers: Sequence[Any], truth: Sequence[Any]) -> float:
     return sum(1 for answer, right in zip(answers, truth, strict=True) if answer == right) / len(truth)
 

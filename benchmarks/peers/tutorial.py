@@ -21,7 +21,7 @@ sys.modules["tensorflow.python"].keras = tf_keras
 import bert  # noqa: E402
 from bert.loader import StockBertConfig, load_stock_weights, map_stock_config_to_params  # noqa: E402
 from bert.tokenization.bert_tokenization import FullTokenizer  # noqa: E402
-from protocol import Request, clock_of, report, share_right, snips  # noqa: E402
+from protocol import Request, clock_of, report, share_right, snips, stopping  # noqa: E402
 
 BATCH, EPOCHS, LEARNING_RATE = 16, 5, 1e-5
 
@@ -58,16 +58,6 @@ def create_model(folder: Any, length: int, classes: int) -> tf_keras.Model:
     return model
 
 
-class StepCallback(tf_keras.callbacks.Callback):
-    def __init__(self, clock: Any, accuracy: Any) -> None:
-        super().__init__()
-        self.clock, self.accuracy = clock, accuracy
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.clock.stop_after_step(self.accuracy):
-            self.model.stop_training = True
-
-
 def main() -> None:
     request = Request.read()
     train, test = snips(request)
@@ -92,7 +82,7 @@ def main() -> None:
         batch_size=BATCH,
         shuffle=True,
         epochs=1 if request.task == "speed" else EPOCHS,
-        callbacks=[StepCallback(clock, accuracy)],
+        callbacks=[stopping(tf_keras, clock, accuracy)],
         verbose=0,
     )
     report(clock.result(accuracy), "tensorflow", "tf_keras", "bert-for-tf2")

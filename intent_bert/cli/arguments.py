@@ -133,3 +133,25 @@ def new_folder(path: str) -> Path:
     if folder.exists():
         raise SettingsError(f"won't write to {folder}: it is there already; name a new folder")
     return folder
+
+
+def new_file(path: str, *inputs: str, suffixes: tuple[str, ...] = ()) -> Path:
+    """A file that is to be written, once it is known that it can be; leaves nothing behind.
+
+    Raises:
+        SettingsError: it is a folder or one of ``inputs``, its folder is not there, or it ends in none of ``suffixes``.
+        DiskError: it can't be written.
+    """
+    from intent_bert.files.atomic import check_writable
+
+    file = Path(path)
+    if suffixes and file.suffix.lower() not in suffixes:
+        raise SettingsError(f"can't tell how to write {path}: expected {' or '.join(suffixes)}")
+    if file.is_dir():
+        raise SettingsError(f"can't write {path}: it is a folder; name a file in it")
+    if file.resolve() in [Path(each).resolve() for each in inputs]:
+        raise SettingsError(f"won't write to {path}: it is what is read; name another file")
+    if not file.absolute().parent.is_dir():
+        raise SettingsError(f"can't write {path}: there is no folder {file.absolute().parent}")
+    check_writable(file)
+    return file

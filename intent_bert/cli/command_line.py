@@ -7,7 +7,20 @@ nothing heavy, and ``predict`` no TensorFlow where the folder has a model for ON
 import argparse
 from collections.abc import Sequence
 
-from intent_bert.cli import calibrate, data, export, scoring, training
+from intent_bert.cli import (
+    calibrate,
+    check,
+    data,
+    diff,
+    doctor,
+    drift,
+    export,
+    report,
+    scoring,
+    serve,
+    suggest,
+    training,
+)
 from intent_bert.cli.arguments import Parser
 from intent_bert.cli.console import run_as_command
 from intent_bert.errors import SettingsError
@@ -44,6 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="intent-bert", description="Fine-tune BERT into an intent recogniser, and ask it.")
     parser.add_argument("--version", action="version", version=f"intent-bert {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for family in (training, scoring, calibrate, data, export):
+    for family in (
+        doctor, training, scoring, report, calibrate, diff, check, drift, suggest, export, serve, data,
+    ):  # fmt: skip
         family.add_commands(commands)
     return parser

@@ -5,6 +5,7 @@ Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a comman
 """
 
 import errno
+import io
 import logging
 import os
 import sys
@@ -57,6 +58,13 @@ def run_as_command(run: Callable[[], int | None]) -> int:
         logger.removeHandler(handler)
         logger.propagate = True
     return code
+
+
+def print_in_utf8(text: str) -> None:
+    """Print to stdout in UTF-8, whatever the terminal's language; what can't be encoded is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    print(text)
 
 
 def _open_closed_streams() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intent_bert.cli.arguments import add_columns, add_command, add_engine, add_separator, add_unknown_label
-from intent_bert.cli.console import import_tensorflow_quietly
-from intent_bert.config import INTENT, LABEL_SEPARATOR, TEXT
+from intent_bert.cli.explaining import add_explain, check_explain, explanation_lines, known_sentences
+from intent_bert.cli.predictors import load_predictor
 from intent_bert.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="how many intents to name for each")
     command.add_argument("--reject", action="store_true", help="no intent for sentences that are out of scope")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_explain(command)
     _add_guard(command, "an --output that is csv or tsv")
     add_engine(command)
 
@@ -71,50 +72,22 @@ def _add_guard(command: argparse.ArgumentParser, files: str) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    from intent_bert.data.tables import read_table
-    from intent_bert.data.unknown import check_unknown_label
-    from intent_bert.model.decision import Predictions
     from intent_bert.model.folder import ModelFolder
+    from intent_bert.workbench.judging import judge, labelled_table
 
     if options.guard_formulas and not options.output_dir:
         raise SettingsError("--guard-formulas is for --output-dir DIR: give that too")
     output = _place_for_reports(options)
-    folder = ModelFolder(options.model_dir)
-    if options.label_separator and not folder.decision.multi_label:
-        raise SettingsError(
-            f"--label-separator is for a multi-label model, but {folder.path} gives one intent a sentence"
-        )
-    separator = options.label_separator or folder.config["settings"].get("label_separator", LABEL_SEPARATOR)
-    sets = separator if folder.decision.multi_label else None
-    table = read_table(options.file, options.text_column, options.label_column, sets)
-    if options.unknown_label is not None and folder.decision.multi_label:
-        raise SettingsError(
-            f"--unknown-label is for one intent a sentence, but {folder.path} is a multi-label model: give sentences "
-            "that no intent fits an empty label"
-        )
-    check_unknown_label(options.unknown_label, table, folder.classes)
-    if options.unknown_label is not None and (table[INTENT].map(str) == options.unknown_label).all():
-        raise DataError(
-            f"{options.file} has unknown sentences alone: put them into one table with sentences in scope, which they "
-            "are to be told from"
-        )
-    import numpy as np
-
-    from intent_bert.evaluation.multi_label import evaluate_predictions
-    from intent_bert.files.progress import progress_bar
-    from intent_bert.inference.predictor import CHUNK
-
-    predictor = _load_predictor(options, len(table))
-    texts, parts = list(table[TEXT]), []
-    with progress_bar(len(texts), "evaluating", "sentence", delay=2, leave=False) as bar:
-        for batch in _batches(texts, CHUNK):
-            parts.append(predictor.predictions(batch))
-            bar.update(len(batch))
-    predictions = Predictions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    labels = list(table[INTENT])
-    result = evaluate_predictions(
-        predictor.decision, texts, labels, predictions, predictor.classes, separator, options.unknown_label
+    table, separator = labelled_table(
+        ModelFolder(options.model_dir),
+        options.file,
+        options.text_column,
+        options.label_column,
+        options.label_separator,
+        options.unknown_label,
     )
+    predictor = load_predictor(options.model_dir, options.engine, len(table))
+    result = judge(predictor, table, separator, options.unknown_label).evaluation
     try:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False), flush=True)
     finally:  # the reader of stdout may have gone, as in `| head`
@@ -170,6 +143,7 @@ def run_predict(options: argparse.Namespace) -> None:
     for flag, given in of_output.items():
         if given and not options.output:
             raise SettingsError(f"{flag} is for --output FILE: give that too")
+    check_explain(options)
     if options.json and options.output and Path(options.output).suffix.lower() != ".jsonl":
         raise SettingsError(f"--json is for stdout: name an --output that ends in .jsonl, not {options.output}")
     if options.input:
@@ -185,7 +159,7 @@ def _predict_file(options: argparse.Namespace) -> None:
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    predictor = _load_predictor(options, rows.size // BYTES_OF_A_SENTENCE)
+    predictor = load_predictor(options.model_dir, options.engine, rows.size // BYTES_OF_A_SENTENCE)
     if options.output:
         number = predict_file(
             predictor,
@@ -211,7 +185,7 @@ def _predict_file(options: argparse.Namespace) -> None:
 
 
 def _predict_texts(options: argparse.Namespace) -> None:
-    predictor = _load_predictor(options)
+    predictor = load_predictor(options.model_dir, options.engine)
     if options.texts:
         _print_predictions(predictor, _batches(options.texts, 1024), options)
     elif sys.stdin.isatty():
@@ -231,12 +205,17 @@ def _print_predictions(
     top_k, several = predictor.checked_top_k(options.top_k), predictor.multi_label
     if options.reject:
         predictor.check_threshold()
+    known = known_sentences(predictor, options) if options.explain else None
     for batch in batches:
-        for text, prediction in zip(batch, predictor.described(batch, top_k, options.reject), strict=True):
+        explained = predictor.explain_all(batch, known) if options.explain else [None] * len(batch)
+        described = predictor.described(batch, top_k, options.reject)
+        for text, prediction, explanation in zip(batch, described, explained, strict=True):
             if options.json:
-                print(as_json(text, prediction, several=several), flush=flush)
-            else:
-                print(_as_line(text, prediction, several), flush=flush)
+                print(as_json(text, prediction, several=several, explanation=explanation), flush=flush)
+                continue
+            print(_as_line(text, prediction, several), flush=flush)
+            for line in explanation_lines(explanation, several) if explanation else ():
+                print(_CONTROL.sub(_escaped, line), flush=flush)
 
 
 def _as_line(text: str, prediction: "Prediction", several: bool) -> str:
@@ -253,20 +232,6 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 # --- both --------------------------------------------------------------------------------------------------------
-
-
-def _load_predictor(options: argparse.Namespace, sentences: int = 1) -> "IntentPredictor":
-    """What predicts; ``sentences`` says about how many will be asked."""
-    from intent_bert.inference.engines import KERAS, OPENVINO, choose_engine
-    from intent_bert.inference.predictor import IntentPredictor
-    from intent_bert.model.folder import ModelFolder
-
-    engine = choose_engine(ModelFolder(options.model_dir), options.engine, sentences)
-    if engine == KERAS:
-        import_tensorflow_quietly()
-    if engine == OPENVINO:
-        engine = options.engine  # auto takes another one where this fails
-    return IntentPredictor.load(options.model_dir, engine=engine, sentences=sentences)
 
 
 def _lines(stream: Any) -> Iterator[str]:

@@ -145,7 +145,7 @@ class IntentClassifier(ClassifierMixin, BaseEstimator):
         self.interrupted_ = result.interrupted
         artifact = trained_artifact(prepared, result, **facts)
         if "validation" in prepared.splits and not config.multi_label:
-            artifact.decision = decide(KerasEngine(artifact.model), prepared)
+            decide(artifact, prepared)
         return self._set(artifact)
 
     @property

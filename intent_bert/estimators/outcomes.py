@@ -62,6 +62,7 @@ class Outcomes:
             name=f"the comparison in {self.folder}",
             advice="name another folder, or delete that one",
             restart=f"delete {self.folder} to start from the beginning",
+            hashes={"sentences": "other sentences or labels"},
         )
         kept = self._state.read()
         with disk_errors(self.folder):

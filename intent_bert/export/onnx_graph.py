@@ -91,6 +91,17 @@ def onnx_model(
     return graph.finished({**widths, LAYERS: 2 * bert.config.hidden_size})
 
 
+def encoder_model(bert: BertModelLayer) -> onnx.ModelProto:
+    """The graph of a frozen encoder in float32: the mean over the tokens as ``vector`` (B, H), and again as logits."""
+    graph, width = _Graph(int8=False), bert.config.hidden_size
+    states = graph.encoder(bert, first_only=False)
+    vector = graph.add("Identity", graph.mean(states[-1], width), result=VECTOR)
+    graph.add("Identity", vector, result=LOGITS)
+    lower = graph.add("Concat", *lower_layers(states), axis=-1)  # (M, 2H)
+    graph.add("Identity", graph.mean(lower, 2 * width), result=LAYERS)
+    return graph.finished({LOGITS: width, VECTOR: width, LAYERS: 2 * width})
+
+
 def _vector_width(layers: dict[str, Any]) -> int:
     return layers["rnn" if "rnn" in layers else "pooling"].output.shape[-1]
 

@@ -22,10 +22,22 @@ class SavedState:
         name: what messages call the run, such as "the unfinished run in runs/model".
         advice: what to do where the settings differ.
         restart: what to do where the file is damaged.
+        hashes: settings whose values say nothing to people, with what a message says where they differ, such as
+            {"model": "another model"}.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], *, name: str, advice: str, restart: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        name: str,
+        advice: str,
+        restart: str,
+        hashes: Mapping[str, str] | None = None,
+    ) -> None:
         self.path, self.name, self.advice, self.restart = path, name, advice, restart
+        self.hashes = hashes or {}
         self.settings: dict[str, Any] = json.loads(json.dumps(settings, default=str))
 
     def read(self) -> dict[str, Any] | None:
@@ -52,7 +64,8 @@ class SavedState:
         for name in (*self.settings, *settings):
             had, has = settings.get(name), self.settings.get(name)
             if had != has:
-                raise SettingsError(f"{self.name} had {name}={had}, not {has}: {self.advice}")
+                difference = self.hashes.get(name, f"{name}={had}, not {has}")
+                raise SettingsError(f"{self.name} had {difference}: {self.advice}")
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Swap in new values.

@@ -151,7 +151,8 @@ class Layout:
             best["intents"] = intents if self.suffix == ".parquet" else joined(intents, self.separator)
         named = [prediction.answer, *(prediction.intents if several else prediction.ranking)[1:]]
         for behind, each in zip(self._numbered(), named, strict=False):
-            best |= {f"intent{behind}": each.intent, f"confidence{behind}": float(each.confidence)}
+            confidence = float(each.confidence) if self.suffix == ".parquet" else f"{each.confidence:.6f}"
+            best |= {f"intent{behind}": each.intent, f"confidence{behind}": confidence}
         if self.reject:
             best |= {"in_scope": prediction.in_scope, "in_scope_score": prediction.score}
         return {**kept, "text": text, **best}

@@ -23,6 +23,7 @@ from intent_bert.data.rows import Row, RowReader
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.files.atomic import disk_errors
 from intent_bert.files.lock import one_writer
+from intent_bert.inference.explanation import Explanation
 from intent_bert.inference.prediction_columns import Layout, as_object
 from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, prediction_format, to_json
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
@@ -32,12 +33,19 @@ from intent_bert.model.decision import Prediction
 logger = logging.getLogger("intent_bert")
 
 
-def as_json(text: str, prediction: Prediction, kept: Mapping[str, Any] | None = None, several: bool = False) -> str:
+def as_json(
+    text: str,
+    prediction: Prediction,
+    kept: Mapping[str, Any] | None = None,
+    several: bool = False,
+    explanation: Explanation | None = None,
+) -> str:
     """One JSON object: the columns kept of the input, text, intent, confidence, scope and the ranking.
 
-    ``several`` names all intents that a multi-label model gives as well.
+    ``several`` names all intents that a multi-label model gives as well; an explanation comes last.
     """
-    return to_json(as_object(text, prediction, kept or {}, several))
+    explained = {} if explanation is None else explanation.to_dict()
+    return to_json(as_object(text, prediction, kept or {}, several) | explained)
 
 
 def predict_file(

@@ -7,7 +7,6 @@ one behind the other, and pyarrow is imported here alone. Which columns there ar
 
 import datetime
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ from intent_bert.files.atomic import atomic_file
 from intent_bert.files.tables_out import csv_text
 
 OUTPUT_FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
-_CONFIDENCE = re.compile(r"confidence(_\d+)?")
 _ROW_GROUP = 1 << 16  # rows of a Parquet file that are compressed together
 
 Columns = Mapping[str, Any]  # name -> the kinds of its values, as far as they are known, an Arrow type, or LABELS
@@ -74,7 +72,7 @@ class _Separated(_Appended):
         return self._lines([self.columns])
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        return self._lines([[_cell(name, row.get(name)) for name in self.columns] for row in rows])
+        return self._lines([[_cell(row.get(name)) for name in self.columns] for row in rows])
 
     def _lines(self, cells: list[list[str]]) -> bytes:
         return csv_text(cells, self.separator, guard_formulas=self.guard_formulas).encode("utf-8", "backslashreplace")
@@ -149,9 +147,7 @@ def to_json(row: Mapping[str, Any]) -> str:
     return json.dumps({name: _no_nan(value) for name, value in row.items()}, ensure_ascii=False, default=_plain)
 
 
-def _cell(name: str, value: Any) -> str:
-    if _CONFIDENCE.fullmatch(name):
-        return "" if value is None else f"{value:.6f}"
+def _cell(value: Any) -> str:
     return "" if _no_nan(value) is None else _text(value)
 
 

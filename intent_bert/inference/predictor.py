@@ -18,12 +18,15 @@ import numpy as np
 from intent_bert.config import LABEL_SEPARATOR, check_count
 from intent_bert.errors import DataError, IntentBertError, ModelFolderError, SettingsError
 from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, OPENVINO, Engine, OnnxEngine, choose_engine
+from intent_bert.inference.explanation import Explanation, carrying_words
+from intent_bert.inference.known_sentences import KnownSentences
 from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, rankings
 from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ONNX_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
 from intent_bert.model.outputs import Outputs, only_logits
 
 if TYPE_CHECKING:
+    from intent_bert.data.labels import Label
     from intent_bert.inference.openvino_engine import OpenVinoEngine
     from intent_bert.model.saved import Artifact
 
@@ -179,7 +182,10 @@ class IntentPredictor:
 
         With ``reject`` a text out of scope has no intent. Without ``scope`` it is not looked at, which saves time.
         """
-        predictions = self.predictions(texts, scope)
+        return self.describe(self.predictions(texts, scope), top_k, reject)
+
+    def describe(self, predictions: Predictions, top_k: int, reject: bool = False) -> list[Prediction]:
+        """As ``described``, of what ``predictions`` gave."""
         if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
             ranked = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
@@ -209,12 +215,52 @@ class IntentPredictor:
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
-        return self.computed(texts)[0]
+        return self.ids_and_outputs(texts)[1]
 
     def computed(self, texts: Sequence[str]) -> tuple[Outputs, np.ndarray]:
         """The outputs, and which texts have no word in them, bool (N,): all that a decision takes."""
+        ids, outputs = self.ids_and_outputs(texts)
+        return outputs, is_wordless(ids)
+
+    def ids_and_outputs(self, texts: Sequence[str]) -> tuple[list[list[int]], Outputs]:
+        """The ids of texts, [CLS] and [SEP] among them, and the outputs."""
         ids = self._encode(texts)
-        return self._engine.outputs(ids), is_wordless(ids)
+        return ids, self._engine.outputs(ids)
+
+    def explain(self, text: str, known: KnownSentences | None = None) -> Explanation:
+        """Why one text has its prediction: its words, and the nearest of the sentences that are given.
+
+        Args:
+            text: the text.
+            known: sentences to compare it with, such as those of training, from ``known_sentences``; a model folder
+                keeps none.
+        """
+        if not isinstance(text, str):
+            raise DataError(f"explain takes one text, not {type(text).__name__}: use explain_all for several")
+        return self.explain_all([text], known)[0]
+
+    def explain_all(self, texts: str | Iterable[str], known: KnownSentences | None = None) -> list[Explanation]:
+        """As ``explain``, for several texts, in order."""
+        found: list[Explanation] = []
+        for chunk in _chunks(texts):
+            intents = carrying_words(chunk, self.predictions, self.decision, self.classes, self.max_seq_len)
+            nearest = [None] * len(chunk) if known is None else known.nearest(self.outputs(chunk).vectors)
+            found += [Explanation(*each) for each in zip(chunk, intents, nearest, strict=True)]
+        return found
+
+    def known_sentences(self, texts: Iterable[str], labels: Sequence["Label"]) -> KnownSentences:
+        """Labelled sentences, such as those of training, that ``explain`` finds the nearest of.
+
+        Raises:
+            DataError: no sentence, or not as many labels.
+            SettingsError: the model gives no vectors to compare by.
+        """
+        sentences, parts = [], []
+        for chunk in _chunks(texts):
+            sentences += chunk
+            parts.append(self.outputs(chunk).vectors)
+        vectors = np.concatenate(parts) if parts else np.zeros((0, 0), "float32")
+        return KnownSentences.of(sentences, list(labels), vectors)
 
     def predict_one(self, text: str) -> Answer:
         """The intent of one text."""

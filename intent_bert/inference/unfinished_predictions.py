@@ -46,6 +46,7 @@ class UnfinishedPredictions:
             name="the run that was stopped",
             advice=f"go on with the same, or delete {self.folder} to start from the beginning",
             restart=f"delete {self.folder} to start from the beginning",
+            hashes={"model": "another model"},
         )
 
     def open(self, resume: bool) -> Done:

@@ -6,6 +6,7 @@
     tokenizer_config.json   whether text is lower-cased
     labels.json             the intents in the order of the outputs; numbers and booleans keep their type
     scope.npz               what tells sentences in scope from others: training sentences as vectors, no text
+    sketch.npz              what held-out sentences are like, to notice when others are not: numbers, no text
     model.onnx              the same model for ONNX Runtime, where it was exported; so are model.int8.onnx,
                             model.tflite and savedmodel/, each with what its check found in a file .json beside it
     metrics.json            the metrics of each split             (the rest is for people, not for loading)
@@ -26,6 +27,7 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from intent_bert.bert.config import BertConfig
 from intent_bert.bert.tokenization import TOKENIZER_CONFIG_FILE, VOCAB_FILE, FullTokenizer
@@ -35,6 +37,7 @@ from intent_bert.files.atomic import atomic_folder, check_writable, disk_errors,
 from intent_bert.files.lock import one_writer
 from intent_bert.model.decision import Decision
 from intent_bert.model.multi_label import decision_of
+from intent_bert.model.sketch import Sketch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +50,7 @@ METRICS_FILE, MISTAKES_FILE, HISTORY_FILE, CARD_FILE = "metrics.json", "mistakes
 CONFUSION_PICTURE, CONFUSION_TABLE = "confusion_matrix.png", "confusion_matrix.csv"
 RELIABILITY_PICTURE, SCOPE_PICTURE, COVERAGE_PICTURE = "reliability.png", "scope.png", "coverage.png"
 ONNX_FILE, ONNX_INT8_FILE, LITERT_FILE, SAVEDMODEL = "model.onnx", "model.int8.onnx", "model.tflite", "savedmodel"
-SCOPE_FILE = "scope.npz"
+SCOPE_FILE, SKETCH_FILE = "scope.npz", "sketch.npz"
 LOG_FOLDER = "logs"
 UNFINISHED = "unfinished"  # what a run that was killed has left in its output folder
 LOADED_FILES = (WEIGHTS_FILE, VOCAB_FILE, TOKENIZER_CONFIG_FILE, LABELS_FILE)
@@ -87,7 +90,15 @@ def check_name(exported: str) -> str:
 
 _EXPORTS = (*FORMATS.values(), *QUANTIZED.values())
 _OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")  # which put them into every folder that they show
-_OWN_ENTRIES = {CONFIG_FILE, *LOADED_FILES, SCOPE_FILE, *_READ_FILES, *_EXPORTS, *map(check_name, _EXPORTS)}
+_OWN_ENTRIES = {
+    CONFIG_FILE,
+    *LOADED_FILES,
+    SCOPE_FILE,
+    SKETCH_FILE,
+    *_READ_FILES,
+    *_EXPORTS,
+    *map(check_name, _EXPORTS),
+}
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -128,13 +139,23 @@ class ModelFolder:
     @cached_property
     def decision(self) -> Decision:
         """How the network's outputs become predictions."""
-        return self._read(lambda: decision_of(self.config["decision"], self._scope_arrays))
+        return self._read(lambda: decision_of(self.config["decision"], lambda: self._arrays(SCOPE_FILE)))
 
-    def _scope_arrays(self) -> dict[str, "np.ndarray"]:
+    @cached_property
+    def sketch(self) -> Sketch | None:
+        """What usual sentences are like; None where the model was saved without."""
+        if not self.holds(SKETCH_FILE):
+            return None
+        return self._read(lambda: Sketch.from_arrays(self._arrays(SKETCH_FILE)))
+
+    def _arrays(self, name: str) -> dict[str, "np.ndarray"]:
         import numpy as np
 
-        with np.load(self.file(SCOPE_FILE), allow_pickle=False) as arrays:
-            return dict(arrays)
+        try:
+            with np.load(self.file(name), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except BadZipFile as error:
+            raise ModelFolderError(f"{self.path} is damaged: {name} can't be read ({reason(error)})") from error
 
     @cached_property
     def max_seq_len(self) -> int:
@@ -258,6 +279,25 @@ def write_config(folder: Path, config: dict[str, Any], names: Iterable[str]) -> 
     config = {**config, "sha256": config.get("sha256", {}) | {name: file_sha256(folder / name) for name in names}}
     config["sha256"][CONFIG_FILE] = _config_sha256(config)
     write_json(folder / CONFIG_FILE, config)
+
+
+def write_sketch(folder: Path, sketch: Sketch) -> str:
+    """Write the sketch of usual sentences, and give the name of its file."""
+    import numpy as np
+
+    np.savez_compressed(folder / SKETCH_FILE, allow_pickle=False, **sketch.arrays())
+    return SKETCH_FILE
+
+
+def replace_sketch(folder: ModelFolder, sketch: Sketch) -> None:
+    """Put another sketch into a model folder; all else stays.
+
+    Raises:
+        DiskError: it can't be written. What stood there before still stands there.
+    """
+    with replacement(folder.path) as work:
+        link_own_files(folder.path, work, but=(CONFIG_FILE, SKETCH_FILE))
+        write_config(work, folder.config, [write_sketch(work, sketch)])
 
 
 def files_in(path: Path) -> list[str]:

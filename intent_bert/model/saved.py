@@ -26,14 +26,17 @@ from intent_bert.model.folder import (
     LABELS_FILE,
     LOADED_FILES,
     SCOPE_FILE,
+    SKETCH_FILE,
     WEIGHTS_FILE,
     ModelFolder,
     files_in,
     replacement,
     write_config,
     write_json,
+    write_sketch,
 )
 from intent_bert.model.network import build_model
+from intent_bert.model.sketch import Sketch
 from intent_bert.version import __version__
 
 _OF_THE_ARCHITECTURE = ("adapter_size", "out_layer_ndxs")  # what a BertConfig has from it
@@ -50,6 +53,7 @@ class Artifact:
         architecture, encoder: what the model is made of.
         decision: how its outputs become predictions.
         settings: facts of the run, kept for the reader.
+        sketch: what usual sentences are like; None where none were held out to tell.
     """
 
     model: keras.Model
@@ -59,6 +63,7 @@ class Artifact:
     architecture: Architecture
     decision: Decision
     settings: dict[str, Any]
+    sketch: Sketch | None = None
 
     @classmethod
     def trained(
@@ -144,8 +149,9 @@ def load_artifact(folder: str | PathLike | ModelFolder) -> Artifact:
     except (KeyError, TypeError, OSError, ValueError, IntentBertError) as error:
         raise ModelFolderError(f"{opened.path} is damaged: {reason(error)}") from error
     return Artifact(
-        model, tokenizer, classes, opened.encoder, opened.architecture, opened.decision, opened.config["settings"]
-    )
+        model, tokenizer, classes, opened.encoder, opened.architecture, opened.decision, opened.config["settings"],
+        opened.sketch,
+    )  # fmt: skip
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -192,6 +198,8 @@ def _write_files(artifact: Artifact, folder: Path) -> None:
     write_json(folder / LABELS_FILE, artifact.classes)
     if artifact.decision.scope is not None:
         np.savez(folder / SCOPE_FILE, allow_pickle=False, **artifact.decision.scope.arrays())
+    if artifact.sketch is not None:
+        write_sketch(folder, artifact.sketch)
 
 
 def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None:
@@ -205,4 +213,5 @@ def _write_config(artifact: Artifact, folder: Path, exported: list[str]) -> None
         "settings": artifact.settings,
     }
     own = [*LOADED_FILES, *([] if artifact.decision.scope is None else [SCOPE_FILE])]
+    own += [] if artifact.sketch is None else [SKETCH_FILE]
     write_config(folder, config, [*own, *(file for name in exported for file in files_in(folder / name))])

@@ -26,6 +26,7 @@ USUAL_MEANS, USUAL_SPREADS = (0.95, 0.65, 8.0), (0.05, 0.14, 1.3)  # where no he
 LEAST_ROWS = 30  # held-out sentences that tell them
 _LEAST_SPREADS = (0.01, 0.01, 0.1)  # below, engines would not agree
 _LOWEST = -1.0  # a cosine; a text without a word is like no sentence
+_AT_ONCE = 256  # vectors that are compared with every kept sentence at a time
 _WHITENED = (False, True)  # the vector, the lower layers
 
 
@@ -118,6 +119,20 @@ class Scope:
                 parts[rows, column] = (projected[rows] @ unit[start:end].T).max(axis=1, initial=_LOWEST)
         parts[:, 2] = energy(outputs.logits)
         return parts
+
+    def nearest_intents(self, vectors: np.ndarray, number: int) -> np.ndarray:
+        """The intents of the training sentences that are nearest to vectors (N, F): int64 (N, number), nearest first.
+
+        Fewer where fewer sentences were kept. What they say is not known any more.
+        """
+        intents = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        number = min(number, len(intents))
+        projected = _unit((vectors - self.centers[0]) @ self.projections[0])
+        nearest = np.empty((len(vectors), number), "int64")
+        for start in range(0, len(vectors), _AT_ONCE):
+            similar = projected[start : start + _AT_ONCE] @ self._unit[0].T
+            nearest[start : start + _AT_ONCE] = intents[np.argsort(-similar, axis=1, kind="stable")[:, :number]]
+        return nearest
 
     def _by_intent(self, predicted: np.ndarray) -> Iterator[tuple[Any, int, int]]:
         """The rows that an intent is predicted for, and where its sentences are."""

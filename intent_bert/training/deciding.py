@@ -1,10 +1,10 @@
 """What a run's own sentences teach the decision of its model, once the weights are found.
 
-    validation   a temperature, and the score from which on a sentence is in scope
+    validation   a temperature, the score from which on a sentence is in scope, and what usual sentences are like
     train        what sentences in scope are like
     unknown      (if there are any) the weights of the score and its threshold
 
-What they teach is model/held_out.py's business.
+What they teach is the business of model/held_out.py and model/sketch.py.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.held_out import HeldOut, decided
 from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.outputs import Outputs
+from intent_bert.model.saved import Artifact
 from intent_bert.model.scope import Scope, kept_rows
+from intent_bert.model.sketch import Sketch, observed, token_kinds
 from intent_bert.training.prepare import Prepared, Sentences
 
 MOST_JUDGED = 5_000  # training sentences; an accuracy above 90 % then has a standard error below 0.5 points
@@ -45,12 +47,13 @@ def run_outputs(engine: KerasEngine, prepared: Prepared, verbose: int = 1) -> tu
     return {name: named[name] for name in prepared.splits}, kept
 
 
-def decide(engine: KerasEngine, prepared: Prepared) -> Decision:
-    """The decision of a fitted model, where no other table is to be evaluated."""
-    train = prepared.splits["train"]
+def decide(artifact: Artifact, prepared: Prepared) -> None:
+    """Complete the decision of a fitted model, and its sketch, where no other table is to be evaluated."""
+    engine, train = KerasEngine(artifact.model), prepared.splits["train"]
     kept = engine.outputs([train.ids[row] for row in scope_rows(prepared)])
     held_out = {name: engine.outputs(split.ids) for name, split in prepared.splits.items() if name != "train"}
-    return taught_decision(prepared, held_out, kept)
+    artifact.decision = taught_decision(prepared, held_out, kept)
+    artifact.sketch = taught_sketch(prepared, artifact.decision, held_out)
 
 
 def judged_rows(prepared: Prepared) -> np.ndarray:
@@ -83,6 +86,20 @@ def taught_decision(prepared: Prepared, outputs: dict[str, Outputs], kept: Outpu
     held_out = _usable(outputs.get("validation"), prepared.splits.get("validation"), classes)
     unknown = _usable(outputs.get("unknown"), prepared.splits.get("unknown"), None)
     return decided(scope, held_out, unknown.outputs, prepared.config.known_acceptance, "validation")
+
+
+def taught_sketch(prepared: Prepared, decision: Decision, outputs: dict[str, Outputs]) -> Sketch | None:
+    """What validation sentences are like, from ``run_outputs``'s outputs; None where they are too few to tell."""
+    validation, classes = prepared.splits.get("validation"), prepared.classes
+    if validation is None:
+        return None
+    usable = ~is_wordless(validation.ids)
+    if not prepared.config.multi_label:
+        usable &= validation.numbers(classes) >= 0
+    ids = [sentence for sentence, use in zip(validation.ids, usable, strict=True) if use]
+    usable_outputs = Outputs(*(each[usable] for each in outputs["validation"]))
+    kinds = token_kinds(prepared.tokenizer.vocab_lines)
+    return Sketch.of(observed(ids, usable_outputs, decision, kinds), len(classes), prepared.config.seed)
 
 
 def _usable(outputs: Outputs | None, sentences: Sentences | None, classes: Sequence[Label] | None) -> HeldOut:

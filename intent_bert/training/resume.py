@@ -48,6 +48,7 @@ class UnfinishedRun:
             name=f"the unfinished run in {folder}",
             advice="resume it with the same settings, or leave --resume out to start from the beginning",
             restart=f"delete {folder} to start from the beginning",
+            hashes={"sentences": "other sentences or labels"},
         )
         self._files: set[Path] = set()  # that the last whole state names
         self._is_ours = False  # what stands in the folder is of this run

@@ -38,7 +38,7 @@ from intent_bert.model.folder import (
 )
 from intent_bert.model.keras_engine import KerasEngine
 from intent_bert.model.saved import Artifact, save_artifact
-from intent_bert.training.deciding import judged_rows, run_outputs, taught_decision
+from intent_bert.training.deciding import judged_rows, run_outputs, taught_decision, taught_sketch
 from intent_bert.training.fit import evaluate, fit, trained_artifact
 from intent_bert.training.prepare import Prepared, Sentences, prepare
 from intent_bert.training.resume import UnfinishedRun
@@ -138,10 +138,11 @@ def _bytes_needed(prepared: Prepared, output: Path) -> int:
 
 
 def _decide_and_evaluate(artifact: Artifact, prepared: Prepared, verbose: int) -> dict[str, AnyEvaluation]:
-    """Complete the artifact's decision, and judge it on each table but the unknown sentences."""
+    """Complete the artifact's decision and its sketch, and judge it on each table but the unknown sentences."""
     outputs, kept = run_outputs(KerasEngine(artifact.model), prepared, verbose)
     if not artifact.decision.multi_label:
         artifact.decision = taught_decision(prepared, outputs, kept)
+    artifact.sketch = taught_sketch(prepared, artifact.decision, outputs)
     config, train = prepared.config, prepared.splits["train"]
     judged = {**prepared.splits, "train": train.take(judged_rows(prepared))}
     return {

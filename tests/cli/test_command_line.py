@@ -37,7 +37,7 @@ def test_help_of_every_command_shows_every_option_with_its_default(capsys, comma
             (line,) = [line for line in out.splitlines() if option.match(line)]
             position = out.index(line)
             assert expected in out[position : position + 600], each.name
-        assert "--recipe {default,tutorial}" in out
+        assert "--recipe {default,tutorial,accurate,few-shot}" in out
         assert "1e-4 for all-MiniLM-L6-v2, 5e-5 for BERT-base" in out
     else:
         for action in parser._actions:

@@ -12,7 +12,12 @@ from intent_bert.files.state import SavedState
 
 def state(folder: Path, **settings: Any) -> SavedState:
     return SavedState(
-        folder / "state.json", settings, name="the run", advice="take the same", restart="delete it to start again"
+        folder / "state.json",
+        settings,
+        name="the run",
+        advice="take the same",
+        restart="delete it to start again",
+        hashes={"sentences": "other sentences"},
     )
 
 
@@ -28,6 +33,7 @@ def test_values_come_back(tmp_path: Path) -> None:
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     state(tmp_path, seed=1, rate=0.5).write({})
     for settings, expected in (
+        ({"seed": 1, "rate": 0.5, "sentences": "2c3d"}, "the run had other sentences: take the same"),
         ({"seed": 1, "rate": 0.25}, "the run had rate=0.5, not 0.25: take the same"),
         ({"seed": 1}, "the run had rate=0.5, not None: take the same"),
         ({"seed": 1, "rate": 0.5, "layers": 2}, "the run had layers=None, not 2: take the same"),

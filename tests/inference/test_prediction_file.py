@@ -228,8 +228,8 @@ def test_a_column_called_as_the_prediction_is_left_out_or_refused(tmp_path, capl
 
 
 def test_a_column_is_kept_where_the_output_has_none_of_that_name(tmp_path, caplog):
-    """``in_scope`` is the prediction's in JSON lines, and with ``reject``; ``intent_2`` is it with ``top_k`` alone."""
-    others = {"in_scope": "yes", "intents": "a", "intent_2": "b", "intent_ranking": "c"}
+    """``in_scope`` is the prediction's in JSON lines and with ``reject``, ``confidence_2`` with ``top_k`` alone."""
+    others = {"in_scope": "yes", "intents": "a", "confidence_2": "high", "intent_ranking": "c"}
     (tmp_path / "in.csv").write_text(f"text,{','.join(others)}\nplay,{','.join(others.values())}\n")
     run(tmp_path / "in.csv", tmp_path / "out.csv")
     own = {"text": "play", "intent": "play", "confidence": "0.500000"}
@@ -238,10 +238,10 @@ def test_a_column_is_kept_where_the_output_has_none_of_that_name(tmp_path, caplo
     run(tmp_path / "in.csv", tmp_path / "chosen.csv", columns=["in_scope"])
     assert rows_in(tmp_path / "chosen.csv") == [{"in_scope": "yes"} | own]
     run(tmp_path / "in.csv", tmp_path / "out.jsonl")
-    assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["intents", "intent_2", "text", *OF_JSON]
+    assert list(rows_in(tmp_path / "out.jsonl")[0]) == ["intents", "confidence_2", "text", *OF_JSON]
     run(tmp_path / "in.csv", tmp_path / "two.csv", top_k=2)
     assert list(rows_in(tmp_path / "two.csv")[0])[:3] == ["in_scope", "intents", "intent_ranking"]
-    assert [message.split(" of ")[0] for message in caplog.messages] == ["in_scope, intent_ranking", "intent_2"]
+    assert [message.split(" of ")[0] for message in caplog.messages] == ["in_scope, intent_ranking", "confidence_2"]
 
 
 # --- a run that is stopped ---------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_other_rows_or_settings_are_not_gone_on_with(tmp_path):
     for predictor, settings, told in (
         (Parrot(), {"top_k": 2}, "top_k=1, not 2"),
         (Parrot(), {"columns": []}, r"columns=['id'], not []"),
-        (Parrot(fingerprint="2c3d"), {}, "model=0a1b, not 2c3d"),
+        (Parrot(fingerprint="2c3d"), {}, "another model"),
         (keras, {}, "engine=parrot, not keras"),
     ):
         with pytest.raises(SettingsError) as caught:

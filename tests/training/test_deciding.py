@@ -12,6 +12,7 @@ from intent_bert import IntentClassifier, IntentPredictor, TrainingConfig, train
 from intent_bert.cli import main
 from intent_bert.export.exports import export_model
 from intent_bert.model.folder import ModelFolder
+from intent_bert.model.saved import load_artifact
 from intent_bert.training import deciding
 
 
@@ -57,6 +58,14 @@ def test_of_many_training_sentences_a_sample_is_judged(quick_checkpoint, small_t
     predictions = IntentPredictor.load(result.folder, engine="keras").predict(list(evaluation.mistakes.text))
     assert [each.intent for each in predictions] == list(evaluation.mistakes.prediction)
     assert evaluation.accuracy == pytest.approx(1 - len(table) / 20)
+
+
+def test_a_sketch_of_the_validation_sentences_is_left(run):
+    sketch = ModelFolder(run.folder).sketch
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert sketch.rows == metrics["validation"]["rows"]
+    assert set(sketch.usual.counts) == {"intents", "confidence", "score", "refused", "length", "unknown words"}
+    assert load_artifact(run.folder).sketch.rows == sketch.rows
 
 
 @pytest.mark.slow

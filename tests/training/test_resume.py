@@ -150,6 +150,14 @@ def test_other_settings_are_refused(model: keras.Model, tmp_path: Path) -> None:
     )
 
 
+def test_other_sentences_are_refused(model: keras.Model, tmp_path: Path) -> None:
+    UnfinishedRun(tmp_path, {"sentences": "0a1b"}).save(model, Progress([{}], 0))
+    with pytest.raises(
+        SettingsError, match=rf"^the unfinished run in {tmp_path} had other sentences or labels: resume it"
+    ):
+        UnfinishedRun(tmp_path, {"sentences": "2c3d"}).load(model)
+
+
 def test_weights_of_classes_that_are_numbers_are_the_same_settings(model: keras.Model, tmp_path: Path) -> None:
     settings = {"class_weight": {0: 1.0, 1: 2.5}}
     UnfinishedRun(tmp_path, settings).save(model, Progress([{}], 0))
