@@ -80,8 +80,13 @@ def precision_here(precision: str) -> str:
     if gpus:
         major, _ = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "bfloat16" if major >= 8 else "mixed_float16" if major == 7 else "float32"
+    return "bfloat16" if cpu_multiplies_bfloat16() else "float32"
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this processor has products of bfloat16; False where nothing tells it."""
     try:
         flags = _CPU_INFO.read_text(encoding="utf-8").split()
     except OSError:
-        return "float32"
-    return "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))

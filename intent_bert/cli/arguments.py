@@ -13,7 +13,13 @@ from typing import Any, NoReturn, get_args
 from intent_bert.config import CHOICES, INTENT, TEXT, DataSettings
 from intent_bert.errors import SettingsError
 
-ENGINES = ("auto", "onnx", "onnx-int8", "keras")  # as inference/engines.py has them; importing it takes numpy
+ENGINES = (
+    "auto",
+    "onnx",
+    "onnx-int8",
+    "openvino",
+    "keras",
+)  # as inference/engines.py has them; importing it takes numpy
 GROUPS = {
     "data": "what is learnt from, and how its tables are read",
     "model": "the encoder and what stands on it",

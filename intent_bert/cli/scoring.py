@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("intent_bert")
 
+BYTES_OF_A_SENTENCE = 60  # in a table, about; to guess how many a file holds
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -93,7 +95,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         options.label_separator,
         options.unknown_label,
     )
-    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
+    predictor = load_predictor(options.model_dir, options.engine, len(table), options.require_signature)
     result = judge(predictor, table, separator, options.unknown_label).evaluation
     try:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False), flush=True)
@@ -166,7 +168,9 @@ def _predict_file(options: argparse.Namespace) -> None:
     column = options.text_column
     rows = RowReader(options.input, options.on_error, advice=", or go on with --on-error skip")
     rows.require(column)
-    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
+    predictor = load_predictor(
+        options.model_dir, options.engine, rows.size // BYTES_OF_A_SENTENCE, options.require_signature
+    )
     if options.output:
         number = predict_file(
             predictor,
@@ -192,7 +196,7 @@ def _predict_file(options: argparse.Namespace) -> None:
 
 
 def _predict_texts(options: argparse.Namespace) -> None:
-    predictor = load_predictor(options.model_dir, options.engine, options.require_signature)
+    predictor = load_predictor(options.model_dir, options.engine, require_signature=options.require_signature)
     if options.texts:
         _print_predictions(predictor, _batches(options.texts, 1024), options)
     elif sys.stdin.isatty():

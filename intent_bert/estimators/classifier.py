@@ -26,7 +26,8 @@ from intent_bert.estimators.targets import (
     label_lists,
     right_rows,
 )
-from intent_bert.export.exports import export_with_the_run, sentences_for
+from intent_bert.export.exports import export_with_the_run
+from intent_bert.inference.agreement import sentences_for
 from intent_bert.inference.predictor import CHUNK, IntentPredictor
 from intent_bert.model.decision import NO_INTENT, Predictions
 from intent_bert.model.keras_engine import KerasEngine

@@ -14,7 +14,6 @@ The first four take padded ids, int32 (B, T) of any size, and give ``probabiliti
 is the business of onnx_graph.py, huggingface.py, sentence_transformers.py, onnx_strings.py and sealed.py.
 """
 
-import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,10 +27,10 @@ import keras
 import numpy as np
 
 from intent_bert.config import TEXT
-from intent_bert.data import datasets
 from intent_bert.data.tables import read_table
-from intent_bert.errors import DataError, ModelFolderError, SettingsError, reason
+from intent_bert.errors import ModelFolderError, SettingsError, reason
 from intent_bert.files.lock import one_writer
+from intent_bert.inference.agreement import LARGEST_DIFFERENCE, agreement, disagreement, sentences_for, some_of
 from intent_bert.inference.engines import OnnxEngine
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.decision import Predictions, is_wordless
@@ -39,7 +38,6 @@ from intent_bert.model.folder import (
     CARD_FILE,
     CONFIG_FILE,
     FORMATS,
-    MISTAKES_FILE,
     ONNX_FILE,
     QUANTIZED,
     WEIGHTS_FILE,
@@ -61,14 +59,7 @@ from intent_bert.model.signature import PrivateKey
 
 logger = logging.getLogger("intent_bert")
 
-MOST_SENTENCES = 500  # that a comparison takes
-LARGEST_DIFFERENCE = 1e-4  # of a probability, in float32
-LARGEST_DIFFERENCES = {"huggingface": 1e-5}
-SURE = 0.5
-MEAN_DIFFERENCE, MOST_SURE_CHANGED = (
-    0.05,
-    0.01,
-)  # in int8; the second of Keras' sure predictions
+LARGEST_DIFFERENCES = {"huggingface": 1e-5}  # of a probability, where less than usual is allowed
 
 
 @dataclass(frozen=True)
@@ -82,8 +73,8 @@ class ExportCheck:
         sentences: how many were compared, of ``sentences_from``.
         largest_difference, mean_difference: of the probability that differs most in a sentence, over all sentences.
         changed_predictions: sentences with another intent, or of a multi-label model other intents.
-        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than ``SURE`` in Keras, and
-            how many of them changed.
+        sure_predictions, sure_predictions_changed: those whose likeliest intent has more than 0.5 in Keras, and how
+            many of them changed.
     """
 
     file: str
@@ -100,23 +91,9 @@ class ExportCheck:
 
     def complaint(self) -> str | None:
         """Why this export is not to be kept, if so."""
-        if self.quantize is None:
-            largest = LARGEST_DIFFERENCES.get(self.format, LARGEST_DIFFERENCE)
-            if self.largest_difference <= largest:
-                return None
-            allowed = f"{largest:g} at most is allowed"
-        else:
-            few_changed = self.sure_predictions_changed <= MOST_SURE_CHANGED * self.sure_predictions
-            if few_changed and self.mean_difference <= MEAN_DIFFERENCE:
-                return None
-            allowed = (
-                f"{MEAN_DIFFERENCE:g} on average and {MOST_SURE_CHANGED:.0%} of {self.sure_predictions} are allowed"
-            )
-        return (
-            f"{self.file} was not kept, for it predicts otherwise than the Keras model: on {self.sentences} sentences "
-            f"probabilities differ by up to {self.largest_difference:.2g}, on average by {self.mean_difference:.2g}, "
-            f"and {self.sure_predictions_changed} sure predictions are others ({allowed})"
-        )
+        largest = LARGEST_DIFFERENCES.get(self.format, LARGEST_DIFFERENCE)
+        what = disagreement(self, exact=self.quantize is None, largest=largest)
+        return what and f"{self.file} was not kept, for it predicts otherwise than the Keras model: {what}"
 
 
 def check_packages(format: str) -> None:
@@ -218,22 +195,6 @@ def _names() -> dict[str, tuple[str, str | None]]:
     return {**{name: (format, None) for format, name in FORMATS.items()}, **{v: k for k, v in QUANTIZED.items()}}
 
 
-def sentences_for(folder: Path) -> list[str]:
-    """Sentences to compare on where none are given."""
-    return [*_texts_of(folder / MISTAKES_FILE), *sample_sentences()]
-
-
-def sample_sentences() -> list[str]:
-    """The embedded sample's test sentences."""
-    return _texts_of(datasets.SHIPPED / "sample" / "test.csv")
-
-
-def _texts_of(table: Path) -> list[str]:
-    with contextlib.suppress(DataError):  # no such file, or no row in it
-        return list(read_table(table, label_column=None)[TEXT])
-    return []
-
-
 def export_with_the_run(artifact: Artifact, folder: Path, texts: Sequence[str], source: str) -> list[str]:
     """The default export of a training run, into the folder that it is writing; names what it has written.
 
@@ -267,25 +228,18 @@ def write_export(
     """
     path = folder / exported_name(format, quantize)
     found_by = _WRITERS[format](artifact, path, _Options(quantize, sign))
-    few = [texts[row] for row in np.unique(np.linspace(0, len(texts) - 1, MOST_SENTENCES).astype(int))]
+    few = some_of(texts)
     ids, _ = artifact.tokenizer.encode(few, artifact.max_seq_len)
     expected = artifact.decision.predictions(KerasEngine(artifact.model).outputs(ids), is_wordless(ids))
-    found = found_by(few, ids)
-    differences = np.abs(expected.probabilities - found.probabilities).max(axis=1)  # (sentences,)
-    changed = (artifact.decision.chosen(expected) != artifact.decision.chosen(found)).any(axis=1)
-    sure = expected.probabilities.max(axis=1) > SURE
+    found = asdict(agreement(artifact.decision, expected, found_by(few, ids)))
+    del found["changed_in_scope"]  # of the check's file
     check = ExportCheck(
         file=path.name,
         format=format,
         quantize=quantize,
         megabytes=round(sum((folder / name).stat().st_size for name in files_in(path)) / 1e6, 1),
-        sentences=len(few),
         sentences_from=source,
-        largest_difference=float(differences.max()),
-        mean_difference=float(differences.mean()),
-        changed_predictions=int(changed.sum()),
-        sure_predictions=int(sure.sum()),
-        sure_predictions_changed=int((changed & sure).sum()),
+        **found,
     )
     complaint = check.complaint()
     if complaint:

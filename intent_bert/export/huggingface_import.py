@@ -30,8 +30,9 @@ from intent_bert.bert.tokenization import VOCAB_FILE, FullTokenizer
 from intent_bert.config import Architecture
 from intent_bert.errors import CheckpointError, ModelFolderError, reason
 from intent_bert.evaluation.card import imported_card
-from intent_bert.export.exports import export_with_the_run, sample_sentences
+from intent_bert.export.exports import export_with_the_run
 from intent_bert.export.huggingface import ARCHITECTURE
+from intent_bert.inference.agreement import sentences_for
 from intent_bert.model.decision import Decision
 from intent_bert.model.folder import CARD_FILE, is_model_folder
 from intent_bert.model.multi_label import MultiLabelDecision
@@ -75,7 +76,7 @@ def import_model(folder: str | PathLike, output: str | PathLike) -> Path:
         artifact,
         output,
         write_extras=write_card,
-        write_exports=lambda work: export_with_the_run(artifact, work, sample_sentences(), "the sample"),
+        write_exports=lambda work: export_with_the_run(artifact, work, sentences_for(work), "the sample"),
     )
 
 

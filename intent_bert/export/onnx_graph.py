@@ -8,7 +8,8 @@ matrix product is one of (M, K) with (K, J), a single one for the whole batch; o
 Attention, LayerNormalization and GELU are one node each. Where only the [CLS] vector is read, the last layer has keys
 and values of all tokens and everything else of [CLS] alone: (B, H) in place of (M, H), which changes no prediction.
 
-``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, and the word embeddings as float16.
+``quantize="int8"`` keeps the encoder's kernels as int8, a scale for each column, but for a few that predictions depend
+on most (``stays_float32``), and the word embeddings as float16.
 What goes into a product becomes uint8 when it runs, a scale for each row, that is for each token: a prediction depends
 neither on the padding nor on the other sentences of its batch, and no sentences are needed to calibrate anything.
 Attention, LayerNormalization, GELU and the head stay float32.
@@ -37,20 +38,34 @@ CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
 INPUT, PROBABILITIES, LOGITS, VECTOR, LAYERS = "input_ids", "probabilities", "logits", "vector", "layers"
 _LAYERS = {INPUT, "bert", "pooling", "rnn", "dropout", "dense", "dropout_2", "logits", "intent"}  # of build_model
 _LARGEST_BYTES = 2**31 - 1  # of a protobuf file
+PARTS = ("query", "key", "value", "attention_output", "intermediate", "output")  # products of a layer
+_EVENNESS = 0.85  # 1: the columns alike, 0: the rows of the kernel alike
 _LEAST_GELU = 0.171  # GELU is nowhere below -0.1701, in neither form
 
 
-def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelProto:
+def stays_float32(place: str, first_only: bool) -> bool:
+    """Whether a product of the encoder is left alone by int8: ``place`` is "layer_0/query" and the like.
+
+    Those of [CLS] alone take little of the time. The values of attention are a twelfth of the products, and what int8
+    changes in a prediction comes to more than half from them (benchmarks/int8_layers.py).
+    """
+    return first_only or place.endswith("/value")
+
+
+def onnx_model(
+    model: keras.Model, quantize: str | None = None, keep: Callable[[str, bool], bool] = stays_float32
+) -> onnx.ModelProto:
     """The graph of a classifier that ``build_model`` made, in float32 whatever its precision, or in int8.
 
     Args:
         model: with its trained weights.
         quantize: "int8", or None.
+        keep: tells which products int8 leaves in float32, from their place and whether they are of [CLS] alone.
 
     Raises:
         SettingsError: the model has weights or layers that this module knows nothing of, or is too large for a file.
     """
-    graph = _Graph(quantize == "int8")
+    graph = _Graph(quantize == "int8", keep)
     bert: BertModelLayer = model.get_layer("bert")
     layers = {layer.name: layer for layer in model.layers}
     pooling = layers["pooling"].pooling if "pooling" in layers else None
@@ -78,7 +93,7 @@ def onnx_model(model: keras.Model, quantize: str | None = None) -> onnx.ModelPro
 
 def encoder_model(bert: BertModelLayer) -> onnx.ModelProto:
     """The graph of a frozen encoder in float32: the mean over the tokens as ``vector`` (B, H), and again as logits."""
-    graph, width = _Graph(int8=False), bert.config.hidden_size
+    graph, width = _Graph(int8=False, keep=stays_float32), bert.config.hidden_size
     states = graph.encoder(bert, first_only=False)
     vector = graph.add("Identity", graph.mean(states[-1], width), result=VECTOR)
     graph.add("Identity", vector, result=LOGITS)
@@ -94,8 +109,8 @@ def _vector_width(layers: dict[str, Any]) -> int:
 class _Graph:
     """A graph that grows: ``constant`` and ``add`` give the name of what they make."""
 
-    def __init__(self, int8: bool) -> None:
-        self.int8 = int8
+    def __init__(self, int8: bool, keep: Callable[[str, bool], bool]) -> None:
+        self.int8, self.keep = int8, keep
         self.nodes: list[onnx.NodeProto] = []
         self.made: set[str] = set()
         self.constants: dict[str, onnx.TensorProto] = {}
@@ -162,7 +177,7 @@ class _Graph:
         x = self.embeddings(bert)
         states = [x]
         for number, layer in enumerate(bert.encoder_layers, start=1):
-            x = self.encoder_layer(layer, x, first_only and number == len(bert.encoder_layers))
+            x = self.encoder_layer(layer, f"layer_{number - 1}", x, first_only and number == len(bert.encoder_layers))
             states.append(x)
         return states
 
@@ -177,29 +192,48 @@ class _Graph:
         places = self.add("Slice", positions, self.whole(0), self.tokens, self.whole(0))  # (T, H)
         return self.normalised(self.by_row(self.add("Add", words, places)), layer.normalise)
 
-    def encoder_layer(self, layer: BertEncoderLayer, x: str, first_only: bool) -> str:
+    def encoder_layer(self, layer: BertEncoderLayer, name: str, x: str, first_only: bool) -> str:
         """(M, H) -> (M, H), or (B, H)."""
         attention = layer.attention
-        query, key, value = attention.query, attention.key, attention.value
         residual = self.first(x) if first_only else x
+        parts = {"key": attention.key, "value": attention.value}
         if first_only:
-            queries = self.add("Unsqueeze", self.product(residual, [query], "first"), self.whole(1))  # (B, 1, H)
-            keys, values = self.split(self.product(x, [key, value]), 2)
+            queries = self.product(residual, [attention.query], "first", int8=self.in_int8(f"{name}/query", first_only))
+            queries = self.add("Unsqueeze", queries, self.whole(1))  # (B, 1, H)
+            keys, values = self.side_by_side(x, parts, name)
         else:
-            queries, keys, values = self.split(self.product(x, [query, key, value]), 3)  # (B, T, H) each
+            queries, keys, values = self.side_by_side(x, {"query": attention.query, **parts}, name)  # (B, T, H) each
         attended = self.add(
             "MultiHeadAttention", queries, keys, values, "", self.mask,
             domain=CONTRIB, num_heads=layer.config.num_heads, mask_filter_value=MASKED_SCORE,
         )  # fmt: skip
         rows = "first" if first_only else "all"
-        x = self.projection(layer.attention_output, self.by_row(attended), residual, rows, "any")
-        inner = self.product(x, [layer.intermediate], rows)  # (M, I)
+        int8 = {part: self.in_int8(f"{name}/{part}", first_only) for part in PARTS[3:]}
+        x = self.projection(
+            layer.attention_output, self.by_row(attended), residual, rows, "any", int8["attention_output"]
+        )
+        inner = self.product(
+            x, [layer.intermediate], rows, int8=int8["intermediate"], normalised_by=layer.attention_output.normalise
+        )  # (M, I)
         kind = layer.config.intermediate_activation
         inner = self.activation(inner, kind, layer.config.gelu_approximate)
-        return self.projection(layer.output_projection, inner, x, rows, kind)
+        return self.projection(layer.output_projection, inner, x, rows, kind, int8["output"])
 
-    def projection(self, layer: BertProjection, x: str, residual: str, rows: str, kind: str) -> str:
-        x = self.product(x, [layer.project], rows, kind)  # (M, H)
+    def in_int8(self, place: str, first_only: bool) -> bool:
+        return self.int8 and not self.keep(place, first_only)
+
+    def side_by_side(self, x: str, layers: dict[str, keras.layers.Dense], name: str) -> list[str]:
+        """The products of x with each of these, (B, T, H) each: one for all in float32, one for all in int8."""
+        found: dict[str, str] = {}
+        for int8 in (False, True):
+            group = [part for part in layers if self.in_int8(f"{name}/{part}", first_only=False) == int8]
+            if group:
+                product = self.product(x, [layers[part] for part in group], int8=int8)
+                found |= dict(zip(group, self.split(product, len(group)), strict=True))
+        return [found[part] for part in layers]
+
+    def projection(self, layer: BertProjection, x: str, residual: str, rows: str, kind: str, int8: bool) -> str:
+        x = self.product(x, [layer.project], rows, kind, int8)  # (M, H)
         if layer.adapter_down is not None:
             down = self.dense(x, layer.adapter_down)
             down = self.activation(down, layer.config.adapter_activation, layer.config.gelu_approximate)
@@ -235,27 +269,37 @@ class _Graph:
     def split(self, x: str, parts: int) -> list[str]:
         """(M, parts * H) -> so many (B, T, H)."""
         x = self.by_sentence(x, parts * self.hidden_size)
+        if parts == 1:
+            return [x]
         return self.add_many(parts, "Split", x, axis=-1, num_outputs=parts)
 
     # products
 
     def dense(self, x: str, layer: keras.layers.Dense) -> str:
         """A float32 product with its bias: (M, K) -> (M, J)."""
-        return self.product(x, [layer], int8=False)
+        return self.product(x, [layer])
 
     def product(
-        self, x: str, layers: list[keras.layers.Dense], rows: str = "all", kind: str = "any", int8: bool | None = None
+        self,
+        x: str,
+        layers: list[keras.layers.Dense],
+        rows: str = "all",
+        kind: str = "any",
+        int8: bool = False,
+        normalised_by: keras.layers.LayerNormalization | None = None,
     ) -> str:
         """One product with the kernels of these layers side by side, and their biases: (M, K) -> (M, J).
 
         ``rows`` says whether x has a row for "all" tokens or for each "first" one, ``kind`` which activation it comes
-        from, for a better fit of what is quantised.
+        from and ``normalised_by`` which normalisation, for a better fit of what is quantised.
         """
         name = "+".join(layer.kernel.path for layer in layers)
         kernel = np.concatenate([self.weight(layer.kernel) for layer in layers], axis=1)  # (K, J)
         bias = self.constant(f"{name}.bias", np.concatenate([self.weight(layer.bias) for layer in layers]))
-        if not (self.int8 if int8 is None else int8):
+        if not int8:
             return self.add("Gemm", x, self.constant(name, kernel), bias)
+        if normalised_by is not None:
+            x, kernel = self.evened(x, kernel, normalised_by, f"{name}.evened")
         scales = np.maximum(np.abs(kernel).max(axis=0), 1e-12) / 127  # (J,)
         whole = np.round(kernel / scales).astype("int8")
         quantised, row_scales, zero = self.quantised(x, rows, kind)
@@ -264,6 +308,20 @@ class _Graph:
             self.constant(f"{name}.scales", scales), self.constant(f"uint8({zero})", np.uint8(zero)), domain=CONTRIB,
         )  # fmt: skip
         return self.add("Add", self.add("Mul", product, row_scales), bias)
+
+    def evened(
+        self, x: str, kernel: np.ndarray, layer: keras.layers.LayerNormalization, name: str
+    ) -> tuple[str, np.ndarray]:
+        """x (M, K) with its columns scaled to be about alike, and the kernel (K, J) scaled back: the same product.
+
+        A row has one scale, so a column that is always large would cost the others their precision. How large a column
+        is, its normalisation tells. The idea is SmoothQuant's (Xiao et al. 2023, arXiv 2211.10438).
+        """
+        size = np.abs(self.weight(layer.beta)) + 3 * np.abs(self.weight(layer.gamma))  # (K,) three deviations
+        other = np.maximum(np.abs(kernel).max(axis=1), 1e-6)
+        factors = np.maximum(size, 1e-6) ** _EVENNESS / other ** (1 - _EVENNESS)
+        factors = (factors / np.exp(np.log(factors).mean())).astype("float32")
+        return self.add("Mul", x, self.constant(name, 1 / factors)), kernel * factors[:, None]
 
     def quantised(self, x: str, rows: str, kind: str) -> tuple[str, str, int]:
         """x as uint8 (M, K), the scale of each row (M, 1), and the uint8 that stands for 0.

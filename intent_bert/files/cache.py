@@ -1,4 +1,4 @@
-"""Where downloads lie on this machine: the folder of the data sets and that of the checkpoints."""
+"""Where downloads lie on this machine, the data sets and the checkpoints, and models that were compiled for it."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,11 @@ def data_folder() -> Path:
 def checkpoint_folder() -> Path:
     """The folder of the named checkpoints: INTENT_BERT_CACHE, or ``checkpoints`` in the user's cache."""
     return _folder("INTENT_BERT_CACHE", "checkpoints")
+
+
+def compiled_folder() -> Path:
+    """The folder of compiled models: INTENT_BERT_COMPILED, or ``compiled`` in the user's cache."""
+    return _folder("INTENT_BERT_COMPILED", "compiled")
 
 
 def _folder(variable: str, default: str) -> Path:

@@ -2,27 +2,30 @@
 
     onnx        model.onnx on ONNX Runtime, float32
     onnx-int8   model.int8.onnx on ONNX Runtime
+    openvino    model.onnx on OpenVINO, bfloat16 where the processor computes it
     keras       model.weights.h5 in Keras on TensorFlow
 
-The last is model/keras_engine.py; TensorFlow and Keras are imported for it alone. What logits mean is
-model/decision.py's business.
+The third is openvino_engine.py, the last model/keras_engine.py; each imports its library for itself alone. What logits
+mean is model/decision.py's business.
 """
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from weakref import WeakSet
 
 import numpy as np
 
 from intent_bert.errors import ModelFolderError, SettingsError, reason
+from intent_bert.machine import cpu_multiplies_bfloat16
 from intent_bert.model.folder import ONNX_FILE, ONNX_INT8_FILE, WEIGHTS_FILE, ModelFolder
-from intent_bert.model.outputs import OUTPUTS, Outputs
+from intent_bert.model.outputs import OUTPUTS, Outputs, only_logits
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -30,16 +33,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("intent_bert")
 
 ENGINE_FILES = {"onnx": ONNX_FILE, "onnx-int8": ONNX_INT8_FILE}
+OPENVINO = "openvino"
 KERAS = "keras"
 AUTO = "auto"
-ENGINES = (*ENGINE_FILES, KERAS)
+ENGINES = (*ENGINE_FILES, OPENVINO, KERAS)
+MANY_SENTENCES = 2000  # from here on OpenVINO has saved more time than it needs to be ready
 _TINY = np.finfo("float32").tiny
 TOKENS_AT_ONCE = 512  # padding included: what they become fits a core's cache
+Found = TypeVar("Found")
 LEAST_ONNX_RUNTIME = (1, 21)  # before, its attention took the padding for words where only [CLS] asks
 
 
-def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
-    """The engine for this folder; "auto" takes the first of ``ENGINES`` that is there.
+def choose_engine(folder: ModelFolder, engine: str = AUTO, sentences: int = 1) -> str:
+    """The engine for this folder; "auto" takes the first of onnx, onnx-int8 and keras that is there.
+
+    For ``MANY_SENTENCES`` and more ``sentences`` "auto" takes openvino where it is installed and faster than onnx.
 
     Raises:
         SettingsError: no engine is called so, or its package is not installed.
@@ -47,39 +55,60 @@ def choose_engine(folder: ModelFolder, engine: str = AUTO) -> str:
     """
     if engine not in (AUTO, *ENGINES):
         raise SettingsError(f"unknown engine {engine!r}: expected one of {', '.join((AUTO, *ENGINES))}")
-    if folder.sealed and not (engine == AUTO or folder.holds(ENGINE_FILES.get(engine, WEIGHTS_FILE))):
+    needed = {**ENGINE_FILES, OPENVINO: ONNX_FILE, KERAS: WEIGHTS_FILE}
+    if folder.sealed and not (engine == AUTO or folder.holds(needed[engine])):
         raise ModelFolderError(
             f"{folder.path} is a sealed file, which holds {ONNX_FILE} alone: engine {engine!r} needs the model "
             "folder that it was made from"
         )
-    for name, file in ENGINE_FILES.items():
-        if engine not in (AUTO, name):
-            continue
-        if not folder.holds(file):
-            if (folder.path / file).exists():
-                raise ModelFolderError(
-                    f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, "
-                    f"or write one with intent-bert export {folder.path}"
-                )
-            if engine == name:
-                quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
-                raise ModelFolderError(
-                    f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} "
-                    "writes it"
-                )
-        elif _is_installed("onnxruntime"):
-            return name
-        elif engine == name or folder.sealed:
-            raise SettingsError(f"engine {name!r} needs a package that is not installed: pip install onnxruntime")
-        else:
-            logger.warning(
-                "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
+    if engine == OPENVINO:
+        _holds(folder, ONNX_FILE, OPENVINO, asked=True)
+        missing = [name for name in ("openvino", "onnxruntime") if not _is_installed(name)]
+        if missing:
+            raise SettingsError(
+                f"engine {engine!r} needs a package that is not installed: pip install {' '.join(missing)}"
             )
-            break
+        return OPENVINO
+    if engine == AUTO and sentences >= MANY_SENTENCES and _openvino_is_faster(folder):
+        return OPENVINO
+    for name, file in ENGINE_FILES.items():
+        if engine not in (AUTO, name) or not _holds(folder, file, name, asked=engine == name):
+            continue
+        if _is_installed("onnxruntime"):
+            return name
+        if engine == name or folder.sealed:
+            raise SettingsError(f"engine {name!r} needs a package that is not installed: pip install onnxruntime")
+        logger.warning(
+            "onnxruntime is not installed (pip install onnxruntime): predictions come from Keras, more slowly"
+        )
+        break
     missing = [name for name in ("keras", "tensorflow") if not _is_installed(name)]
     if missing:
         raise SettingsError(f"engine 'keras' needs what is not installed: pip install {' '.join(missing)}")
     return KERAS
+
+
+def _holds(folder: ModelFolder, file: str, engine: str, asked: bool) -> bool:
+    """Whether a folder has the file of an engine; that it lacks it is an error where the engine was ``asked`` for."""
+    if folder.holds(file):
+        return True
+    if (folder.path / file).exists():
+        raise ModelFolderError(
+            f"{folder.path / file} does not belong to this model (config.json names no such file): delete it, or "
+            f"write one with intent-bert export {folder.path}"
+        )
+    if asked:
+        quantize = " --quantize int8" if file == ONNX_INT8_FILE else ""
+        raise ModelFolderError(
+            f"{folder.path} has no {file} for engine {engine!r}: intent-bert export {folder.path}{quantize} writes it"
+        )
+    return False
+
+
+def _openvino_is_faster(folder: ModelFolder) -> bool:
+    """In float32 it is not: docs/speed.md has the figures."""
+    installed = _is_installed("openvino") and _is_installed("onnxruntime")
+    return installed and folder.holds(ONNX_FILE) and cpu_multiplies_bfloat16()
 
 
 def _is_installed(package: str) -> bool:
@@ -93,6 +122,9 @@ class Engine(Protocol):
 
     def outputs(self, ids: Sequence[Sequence[int]]) -> Outputs:
         """Ids of sentences of any length -> what the model computes for each, in their order."""
+
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Their logits alone, float32 (N, C), in less time where that can be had."""
 
 
 class OnnxEngine:
@@ -129,30 +161,30 @@ class OnnxEngine:
         if len(ids) == 1:
             return self._run(self._session_for_one(), np.array(ids, "int32"))
         outputs = Outputs(*(np.empty((len(ids), width), "float32") for width in self._widths))
-        for rows, part in self._in_batches(list(batches_by_length(ids))):
+        for rows, part in in_batches(lambda padded: self._run(self._session, padded), ids, self._threads):
             for whole, rows_of_it in zip(outputs, part, strict=True):
                 whole[rows] = rows_of_it
         return outputs
 
-    def _in_batches(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, Outputs]]:
-        """The rows of each batch with what they give; several batches side by side."""
-        if len(batches) < 2 or self._threads == 1:
-            for rows, padded in batches:
-                yield rows, self._run(self._session, padded)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(self._threads) as pool:
-            parts = pool.map(lambda batch: self._run(self._session, batch[1]), batches)
-            yield from zip((rows for rows, _ in batches), parts, strict=True)
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Their logits alone, float32 (N, C): what leads to nothing else is not computed."""
+        if len(ids) == 1:
+            return self._run_for_logits(self._session_for_one(), np.array(ids, "int32"))
+        logits = np.empty((len(ids), self.number_of_classes), "float32")
+        for rows, part in in_batches(lambda padded: self._run_for_logits(self._session, padded), ids, self._threads):
+            logits[rows] = part
+        return logits
 
     def _run(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> Outputs:
         """Padded ids, int32 (B, T) -> what the model computes for B sentences."""
         if all(self._widths):
             return Outputs(*session.run(OUTPUTS, {self._input: input_ids}))
-        probabilities = session.run(None, {self._input: input_ids})[0]  # of format 1: their logarithms are logits
-        nothing = np.empty((len(input_ids), 0), "float32")
-        return Outputs(np.log(np.maximum(probabilities, _TINY)), nothing, nothing)
+        return outputs_of_probabilities(session.run(None, {self._input: input_ids})[0])  # of format 1
+
+    def _run_for_logits(self, session: "onnxruntime.InferenceSession", input_ids: np.ndarray) -> np.ndarray:
+        if not all(self._widths):
+            return self._run(session, input_ids).logits
+        return session.run(OUTPUTS[:1], {self._input: input_ids}, _only_what_is_asked_for())[0]
 
     def _session_for_one(self) -> "onnxruntime.InferenceSession":
         if self._single_session is self._session and self._threads > 1:
@@ -190,12 +222,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_child=_in_forked)
 
 
+@cache
+def _only_what_is_asked_for() -> "onnxruntime.RunOptions":
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
+
+
 def _output_widths(session: "onnxruntime.InferenceSession") -> list[int]:
     """Of what ``Outputs`` holds; 0 where the file does not give it."""
-    widths = {each.name: each.shape[1] for each in session.get_outputs()}
+    return output_widths({each.name: each.shape[1] for each in session.get_outputs()})
+
+
+def output_widths(widths: dict[str, int]) -> list[int]:
+    """Of what ``Outputs`` holds, from all that a file gives; 0 for what it does not give."""
     if set(OUTPUTS) <= set(widths):
         return [widths[name] for name in OUTPUTS]
     return [next(iter(widths.values())), 0, 0]
+
+
+def outputs_of_probabilities(probabilities: np.ndarray) -> Outputs:
+    """What a file of format 1 tells, whose one output is (B, C): the logarithms are logits."""
+    return only_logits(np.log(np.maximum(probabilities, _TINY)))
 
 
 def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
@@ -220,6 +270,22 @@ def _open_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
         raise ModelFolderError(
             f"ONNX Runtime {version} can't run {path} ({reason(error)}): pip install --upgrade onnxruntime"
         ) from error
+
+
+def in_batches(
+    run: Callable[[np.ndarray], Found], ids: Sequence[Sequence[int]], threads: int, tokens: int | None = None
+) -> Iterator[tuple[np.ndarray, Found]]:
+    """The rows of each batch with what ``run`` gives for its padded ids; so many batches side by side."""
+    batches = list(batches_by_length(ids, tokens or TOKENS_AT_ONCE))
+    if len(batches) < 2 or threads == 1:
+        for rows, padded in batches:
+            yield rows, run(padded)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        parts = pool.map(lambda batch: run(batch[1]), batches)
+        yield from zip((rows for rows, _ in batches), parts, strict=True)
 
 
 def batches_by_length(

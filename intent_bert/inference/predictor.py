@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 
 from intent_bert.config import LABEL_SEPARATOR, check_count
-from intent_bert.errors import DataError, ModelFolderError, SettingsError
-from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, Engine, OnnxEngine, choose_engine
+from intent_bert.errors import DataError, IntentBertError, ModelFolderError, SettingsError
+from intent_bert.inference.engines import AUTO, ENGINE_FILES, KERAS, OPENVINO, Engine, OnnxEngine, choose_engine
 from intent_bert.inference.explanation import Explanation, carrying_words
 from intent_bert.inference.known_sentences import KnownSentences
 from intent_bert.inference.self_test import run_self_test
-from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, ranking
-from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ModelFolder
+from intent_bert.model.decision import Answer, Decision, Prediction, Predictions, is_wordless, rankings
+from intent_bert.model.folder import CONFIG_FILE, LABELS_FILE, ONNX_FILE, ModelFolder
 from intent_bert.model.multi_label import intents_of
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, only_logits
 
 if TYPE_CHECKING:
     from intent_bert.data.labels import Label
+    from intent_bert.inference.openvino_engine import OpenVinoEngine
     from intent_bert.model.saved import Artifact
 
 logger = logging.getLogger("intent_bert")
@@ -42,7 +43,7 @@ class IntentPredictor:
     space) has no intent: its prediction is ``Answer(None, 0.0)`` and its probabilities are all alike.
 
     Attributes:
-        engine: what computes: "onnx", "onnx-int8" or "keras".
+        engine: what computes: "onnx", "onnx-int8", "openvino" or "keras".
         classes: the intents, in the order of the probabilities.
         max_seq_len, tokenizer: how a text becomes ids.
         decision: how the network's outputs become predictions.
@@ -73,6 +74,7 @@ class IntentPredictor:
         engine: str = AUTO,
         threads: int | None = None,
         require_signature: str | PathLike | None = None,
+        sentences: int = 1,
     ) -> Self:
         """Read a model folder, or a sealed file, which is verified and must pass its self-test.
 
@@ -80,9 +82,12 @@ class IntentPredictor:
             folder: what ``train`` has written, or ``export_model(folder, "sealed")``.
             batch_size: sentences at a time on the engine "keras"; ONNX Runtime takes as many as fill a cache.
             engine: "onnx" (ONNX Runtime, float32), "onnx-int8" or "keras"; "auto" takes the first of these that the
-                folder has. TensorFlow and Keras are imported for "keras" alone.
-            threads: cores that ONNX Runtime uses; all that the process may use by default.
+                folder has. TensorFlow and Keras are imported for "keras" alone. "openvino" is the fastest for many
+                sentences on a processor that computes in bfloat16.
+            threads: cores that ONNX Runtime or OpenVINO uses; all that the process may use by default.
             require_signature: a file with a public key (PEM): the sealed file must be signed with its private key.
+            sentences: about how many will be asked; for 2,000 and more "auto" takes "openvino" where it is installed
+                and faster.
 
         Raises:
             ModelFolderError: the folder is missing, damaged, of a newer version, or has no file for this engine; the
@@ -90,7 +95,7 @@ class IntentPredictor:
             SettingsError: an engine that isn't known, or whose package isn't installed; a number that can't be meant.
         """
         opened = ModelFolder(folder, require_signature)
-        name = choose_engine(opened, engine)
+        name = choose_engine(opened, engine, sentences)
         check_count("batch_size", batch_size)
         threads = None if threads is None else check_count("threads", threads)
         if name == KERAS:
@@ -100,11 +105,13 @@ class IntentPredictor:
             artifact = load_artifact(opened)
             predictor = cls(artifact, KerasEngine(artifact.model, batch_size))
         else:
-            computes = OnnxEngine(opened.file(ENGINE_FILES[name]), name, threads)
+            computes = _without_keras(opened, name, threads, may_fail=engine == AUTO)
+            name = computes.name
             if computes.number_of_classes != len(opened.classes):
+                file = ENGINE_FILES.get(name, ONNX_FILE)
                 raise ModelFolderError(
                     f"{opened.path} is damaged: {LABELS_FILE} names {len(opened.classes)} intents, and "
-                    f"{ENGINE_FILES[name]} knows {computes.number_of_classes}; copy the whole folder again"
+                    f"{file} knows {computes.number_of_classes}; copy the whole folder again"
                 )
             if opened.sealed:
                 run_self_test(opened, computes)
@@ -146,7 +153,7 @@ class IntentPredictor:
         answers: list[Answer] = []
         rankings: list[list[Answer]] = []
         for chunk in _chunks(texts):
-            found = self.described(chunk, k, reject)
+            found = self.described(chunk, k, reject, scope=reject)
             if top_k is None:
                 answers += [each.answer for each in found]
             else:
@@ -159,7 +166,7 @@ class IntentPredictor:
         A model that was trained with ``multi_label`` gives each intent whose probability reaches its threshold; any
         other gives one intent, or none for a text without a word in it.
         """
-        return [each.intents for chunk in _chunks(texts) for each in self.described(chunk, 1)]
+        return [each.intents for chunk in _chunks(texts) for each in self.described(chunk, 1, scope=False)]
 
     def in_scope_score(self, texts: str | Iterable[str]) -> np.ndarray:
         """How much each text is one of those that the intents are made for: float32 (texts,), higher is more.
@@ -178,46 +185,41 @@ class IntentPredictor:
         self.check_threshold()
         return self.in_scope_score(texts) >= self.decision.threshold
 
-    def described(self, texts: Sequence[str], top_k: int, reject: bool = False) -> list[Prediction]:
+    def described(self, texts: Sequence[str], top_k: int, reject: bool = False, scope: bool = True) -> list[Prediction]:
         """All that is known of each text, with the k likeliest intents; of several intents all, however small k is.
 
-        With ``reject`` a text out of scope has no intent.
+        With ``reject`` a text out of scope has no intent. Without ``scope`` it is not looked at, which saves time.
         """
-        return self.describe(self.predictions(texts), top_k, reject)
+        return self.describe(self.predictions(texts, scope), top_k, reject)
 
     def describe(self, predictions: Predictions, top_k: int, reject: bool = False) -> list[Prediction]:
         """As ``described``, of what ``predictions`` gave."""
         if self.multi_label:
             rows = zip(predictions.probabilities, self.decision.chosen(predictions), strict=True)
-            rankings = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
+            ranked = [intents_of(row, chosen, self.classes, top_k) for row, chosen in rows]
         else:
-            numbered = zip(predictions.probabilities, predictions.numbers, strict=True)
-            alone = [ranking(row, number, self.classes, top_k) for row, number in numbered]
-            rankings = [(ranked, ranked[:1]) for ranked in alone]
-        return [
-            self._described(*each, score, reject)
-            for each, score in zip(rankings, predictions.scores.tolist(), strict=True)
-        ]
-
-    def _described(self, ranked: list[Answer], intents: list[Answer], score: float, reject: bool) -> Prediction:
+            ranked = [(each, each[:1]) for each in rankings(predictions, self.classes, top_k)]
         threshold = self.decision.threshold
-        in_scope = None if threshold is None or math.isnan(score) else score >= threshold
-        answer = intents[0] if intents else Answer(None, 0.0)
-        if reject and not in_scope:
-            answer, intents = Answer(None, answer.confidence), []
-        return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
+        return [
+            _described(*each, score, threshold, reject)
+            for each, score in zip(ranked, predictions.scores.tolist(), strict=True)
+        ]
 
     def predict_proba(self, texts: str | Iterable[str]) -> np.ndarray:
         """Probabilities, float32 (texts, intents), columns in the order of ``classes``."""
-        parts = [self.predictions(chunk).probabilities for chunk in _chunks(texts)]
+        parts = [self.predictions(chunk, scope=False).probabilities for chunk in _chunks(texts)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), "float32")
 
-    def predictions(self, texts: Sequence[str]) -> Predictions:
+    def predictions(self, texts: Sequence[str], scope: bool = True) -> Predictions:
         """Probabilities, float32 (N, C), and the predicted intents' numbers (N,) among ``classes``, -1 for none.
 
-        ``decision.chosen`` says of them which intents each text has, bool (N, C).
+        ``decision.chosen`` says of them which intents each text has, bool (N, C). Without ``scope`` a model with one
+        intent a sentence gives no scores, in less time.
         """
-        return self.decision.predictions(*self.computed(texts))
+        if scope:
+            return self.decision.predictions(*self.computed(texts))
+        ids = self._encode(texts)
+        return self.decision.predictions(only_logits(self._engine.logits(ids)), is_wordless(ids))
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """What lies beneath the probabilities: logits (N, C) and the sentences' vectors (N, F), float32."""
@@ -294,6 +296,35 @@ class IntentPredictor:
                 "of a text longer than %d tokens the beginning counts (this warning comes once)", self.max_seq_len
             )
         return ids
+
+
+def _described(
+    ranked: list[Answer], intents: list[Answer], score: float, threshold: float | None, reject: bool
+) -> Prediction:
+    in_scope = None if threshold is None or math.isnan(score) else score >= threshold
+    answer = intents[0] if intents else Answer(None, 0.0)
+    if reject and not in_scope:
+        answer, intents = Answer(None, answer.confidence), []
+    return Prediction(answer, ranked, intents, in_scope, None if math.isnan(score) else score)
+
+
+def _without_keras(
+    folder: ModelFolder, name: str, threads: int | None, may_fail: bool
+) -> "OnnxEngine | OpenVinoEngine":
+    """The engine of this name, or ONNX Runtime where OpenVINO can't be had and ``may_fail``."""
+    if name != OPENVINO:
+        return OnnxEngine(folder.file(ENGINE_FILES[name]), name, threads)
+    from intent_bert.inference.openvino_engine import OpenVinoEngine
+
+    if not may_fail:
+        return OpenVinoEngine(folder, threads)
+    try:
+        engine = OpenVinoEngine(folder, threads)
+    except IntentBertError as error:
+        logger.warning("predictions come from ONNX Runtime, for %s", error)
+        return OnnxEngine(folder.file(ONNX_FILE), threads=threads)
+    logger.info("OpenVINO computes, in bfloat16 (the engine onnx is slower, and computes in float32)")
+    return engine
 
 
 def _loaded_again(kind: type[IntentPredictor], loaded_from: tuple, fingerprint: str) -> IntentPredictor:

@@ -149,9 +149,13 @@ def is_wordless(ids: Sequence[Sequence[int] | np.ndarray]) -> np.ndarray:
     return np.fromiter((len(sentence) == 2 for sentence in ids), bool, len(ids))
 
 
-def ranking(probabilities: np.ndarray, number: int, classes: "Sequence[Label]", k: int) -> list[Answer]:
-    """The k likeliest intents of a sentence, the likeliest first; none where it has no intent."""
-    if number == NO_INTENT:
-        return []
-    best = np.argsort(-probabilities, kind="stable")[:k]
-    return [Answer(classes[index], float(probabilities[index])) for index in best]
+def rankings(predictions: Predictions, classes: "Sequence[Label]", k: int) -> list[list[Answer]]:
+    """The k likeliest intents of each sentence, the likeliest first; none where it has no intent."""
+    probabilities = predictions.probabilities
+    order = probabilities.argmax(axis=1)[:, None] if k == 1 else np.argsort(-probabilities, axis=1, kind="stable")
+    best = order[:, :k]
+    values = np.take_along_axis(probabilities, best, axis=1)
+    return [
+        [Answer(classes[index], value) for index, value in zip(*row, strict=True)] if number != NO_INTENT else []
+        for number, *row in zip(predictions.numbers.tolist(), best.tolist(), values.tolist(), strict=True)
+    ]

@@ -72,9 +72,12 @@ class Scope:
     weights: tuple[float, ...] = WEIGHTS
     threshold: Threshold | None = None
     _unit: tuple[np.ndarray, np.ndarray] = field(init=False, repr=False)
+    _fuse: tuple[np.ndarray, np.ndarray] = field(init=False, repr=False)  # means (3,), and what is between the parts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_unit", tuple(_unit(each.astype("float32")) for each in self.sentences))
+        scale = np.array(self.weights, "float32") / np.array(self.spreads, "float32")
+        object.__setattr__(self, "_fuse", (np.array(self.means, "float32"), scale))
 
     @classmethod
     def of(cls, outputs: Outputs, labels: np.ndarray, number_of_classes: int) -> Self:
@@ -102,8 +105,8 @@ class Scope:
 
     def fused(self, parts: np.ndarray) -> np.ndarray:
         """Parts (N, 3) -> scores (N,)."""
-        scale = np.array(self.weights, "float32") / np.array(self.spreads, "float32")
-        return ((parts - np.array(self.means, "float32")) @ scale).astype("float32")
+        means, scale = self._fuse
+        return ((parts - means) @ scale).astype("float32")
 
     def parts(self, outputs: Outputs, predicted: np.ndarray) -> np.ndarray:
         """The three parts of the score, as they are: float32 (N, 3)."""
@@ -207,12 +210,14 @@ def kept_rows(labels: np.ndarray, number_of_classes: int, seed: int = 0) -> np.n
 
 def _spaces(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     """What is compared, (N, D) each: the vector, and the two layers, each scaled to length 1."""
-    first, second = np.split(outputs.layers, 2, axis=1)
-    return outputs.vectors, np.concatenate([_unit(first), _unit(second)], axis=1)
+    two = outputs.layers.reshape(len(outputs.layers), 2, outputs.layers.shape[1] // 2)  # (N, 2, H)
+    return outputs.vectors, _unit(two).reshape(outputs.layers.shape)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    """Each row (..., D) scaled to length 1."""
+    lengths = np.sqrt(np.einsum("...d,...d->...", rows, rows))
+    return rows / np.maximum(lengths, 1e-12)[..., None]
 
 
 def _principal(space: np.ndarray, whitened: bool) -> np.ndarray:

@@ -14,7 +14,9 @@ from full_disk import largest_file
 
 from intent_bert.errors import DataError, DiskError, ModelFolderError, SettingsError
 from intent_bert.export import exports as export
-from intent_bert.export.exports import ExportCheck, export_model, export_with_the_run, sentences_for, write_export
+from intent_bert.export.exports import ExportCheck, export_model, export_with_the_run, write_export
+from intent_bert.inference import agreement
+from intent_bert.inference.agreement import sentences_for
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.folder import ModelFolder
 from intent_bert.model.keras_engine import KerasEngine
@@ -98,7 +100,7 @@ def test_without_a_table_the_runs_mistakes_and_the_sample_are_compared(saved):
 
 
 def test_a_large_table_is_compared_in_part_evenly(quick_artifact, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "MOST_SENTENCES", 3)
+    monkeypatch.setattr(agreement, "MOST_SENTENCES", 3)
     asked: list[str] = []
     encode = quick_artifact.tokenizer.encode
     monkeypatch.setattr(

@@ -15,7 +15,8 @@ import intent_bert
 from intent_bert.bert.config import params_from_pretrained_ckpt
 from intent_bert.config import POOLINGS, Architecture
 from intent_bert.errors import SettingsError
-from intent_bert.export.onnx_graph import onnx_model
+from intent_bert.export import onnx_graph
+from intent_bert.export.onnx_graph import PARTS, onnx_model
 from intent_bert.model.network import build_model
 
 LENGTHS = (9, 3, 5, 2, 7)
@@ -127,22 +128,46 @@ def test_attention_layer_norm_and_gelu_are_one_node_each(tiny_checkpoint):
     assert forms == {b"none"}
 
 
-def test_int8_has_no_float32_product_left_in_the_encoder(tiny_checkpoint):
+def test_int8_leaves_the_values_of_attention_alone_in_float32(tiny_checkpoint):
     model = model_of(tiny_checkpoint, pooling="mean")
     graph = onnx_model(model, "int8")
     found = operators(graph)
-    assert (found["MatMulIntegerToFloat"], found["Gemm"], found["MultiHeadAttention"]) == (4 * 4, 2, 4)
-    assert found["QuantizeLinear"] == 4 * 4  # query, key and value share theirs
+    assert (found["MatMulIntegerToFloat"], found["Gemm"], found["MultiHeadAttention"]) == (4 * 4, 4 + 2, 4)
+    assert found["QuantizeLinear"] == 4 * 4  # query and key share theirs
     kernels = [each for each in graph.graph.initializer if each.data_type == onnx.TensorProto.INT8]
     assert {"/".join(each.name.split("/")[2:]) for each in kernels} == {
-        "attention/query/kernel+bert/layer_0/attention/key/kernel+bert/layer_0/attention/value/kernel".replace(
-            "_0", f"_{n}"
-        )
-        for n in range(4)
+        f"attention/query/kernel+bert/layer_{number}/attention/key/kernel" for number in range(4)
     } | {"attention_output/dense/kernel", "intermediate/kernel", "output/dense/kernel"}
     words = next(each for each in graph.graph.initializer if each.name.endswith("word_embeddings"))
     assert words.data_type == onnx.TensorProto.FLOAT16
     assert len(graph.SerializeToString()) < 0.5 * len(onnx_model(model).SerializeToString())
+
+
+def test_int8_leaves_products_of_the_first_token_alone_and_what_is_asked_for_in_float32(tiny_checkpoint):
+    model = model_of(tiny_checkpoint, pooling="cls", head="linear")
+    found = operators(onnx_model(model, "int8"))
+    assert (found["MatMulIntegerToFloat"], found["Gemm"]) == (3 * 4 + 1, 3 + 5 + 1)  # the last layer's keys
+    places: list[str] = []
+    found = operators(onnx_model(model, "int8", lambda place, first: not places.append(place) and "output" in place))
+    assert (found["MatMulIntegerToFloat"], found["Gemm"]) == (3 * 2 + 3, 3 * 2 + 2 + 1)
+    assert {place.split("/")[0] for place in places} == {f"layer_{number}" for number in range(4)}
+    assert {place.split("/")[1] for place in places} == set(PARTS)
+    split = onnx_model(model, "int8", lambda place, first: place.endswith(("query", "key")))
+    assert operators(split)["MatMulIntegerToFloat"] == 3 * 4 + 4
+    np.testing.assert_allclose(ask(split, ids_of()), model(ids_of()).numpy(), atol=0.1)
+
+
+def test_a_column_that_is_always_large_does_not_cost_the_others_their_precision(tiny_checkpoint, monkeypatch):
+    model, ids = model_of(tiny_checkpoint, pooling="mean", head="linear"), ids_of((30,) * 40, 40)
+    for layer in model.get_layer("bert").encoder_layers:
+        normalise = layer.attention_output.normalise
+        normalise.gamma.assign(np.where(np.arange(32) == 5, 30, normalise.gamma.numpy()))
+        kernel = layer.intermediate.kernel.numpy()
+        layer.intermediate.kernel.assign(np.where(np.arange(32)[:, None] == 5, kernel / 30, kernel))
+    expected = model(ids).numpy()
+    evened = np.abs(ask(onnx_model(model, "int8"), ids) - expected).mean()
+    monkeypatch.setattr(onnx_graph._Graph, "evened", lambda self, x, kernel, *_: (x, kernel))
+    assert evened < 0.7 * np.abs(ask(onnx_model(model, "int8"), ids) - expected).mean()
 
 
 def test_only_the_first_row_goes_through_the_last_layer_where_only_it_is_read(tiny_checkpoint):

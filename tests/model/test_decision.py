@@ -10,7 +10,7 @@ from intent_bert import Answer, IntentClassifier, IntentPredictor
 from intent_bert.cli import main
 from intent_bert.errors import ModelFolderError, SettingsError
 from intent_bert.model.calibration import Calibration
-from intent_bert.model.decision import NO_INTENT, Decision, is_wordless, ranking, softmax
+from intent_bert.model.decision import NO_INTENT, Decision, is_wordless, rankings, softmax
 from intent_bert.model.outputs import Outputs
 
 WORDLESS = ["", "   ", "\t\n", "\u200b"]
@@ -30,8 +30,8 @@ def test_a_text_without_a_word_has_no_intent_whatever_the_logits():
     found = Decision().predictions(outputs, is_wordless([[101, 102], [101, 7, 102]]))
     assert found.numbers.tolist() == [NO_INTENT, 0]
     np.testing.assert_allclose(found.probabilities[0], 1 / 3, rtol=1e-6)
-    assert ranking(found.probabilities[0], NO_INTENT, "abc", 2) == []
-    assert [answer.intent for answer in ranking(found.probabilities[1], 0, "abc", 2)] == ["a", "b"]
+    assert [[answer.intent for answer in each] for each in rankings(found, "abc", 2)] == [[], ["a", "b"]]
+    assert [[answer.intent for answer in each] for each in rankings(found, "abc", 1)] == [[], ["a"]]
 
 
 def test_a_temperature_changes_probabilities_and_no_prediction():
