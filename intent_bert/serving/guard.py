@@ -78,6 +78,8 @@ class Guard:
             )
         except ClientDisconnect:
             facts.status = GONE
+        except asyncio.CancelledError:  # the server ends, and its grace is over
+            await answer.refuse(Busy("the server ends: ask another", "ending", close=True))
         except Exception:
             logger.exception("a request failed: a fault of ours", extra={"facts": {"route": facts.route}})
             await answer.refuse(Problem("the server failed: a fault of ours, told in its log", 500, close=True))
