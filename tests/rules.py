@@ -43,7 +43,7 @@ class RulePredictor(IntentPredictor):
             object.__setattr__(self.decision, "chosen", lambda given: given.probabilities > 0.5)
         self.asked: list[str] = []
 
-    def predictions(self, texts: Sequence[str]) -> Predictions:
+    def predictions(self, texts: Sequence[str], scope: bool = True) -> Predictions:
         self.asked += texts
         probabilities = np.full((len(texts), len(self.classes)), 0.01, "float32")
         numbers = np.zeros(len(texts), "int64")

@@ -34,7 +34,7 @@ def run_as_command(run: Callable[[], int | None]) -> int:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        code = run() or 0
+        code = run()
         sys.stdout.flush()
     except IntentBertError as error:
         print(f"intent-bert: {error}", file=sys.stderr)
@@ -57,7 +57,7 @@ def run_as_command(run: Callable[[], int | None]) -> int:
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
-    return code
+    return code if isinstance(code, int) else 0
 
 
 def print_in_utf8(text: str) -> None:

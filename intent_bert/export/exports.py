@@ -300,7 +300,7 @@ def _write_huggingface(artifact: Artifact, path: Path, _: _Options) -> Predictio
     """Checked as it will be used: ids by its tokenizer.json, probabilities by the weights in the file."""
     from intent_bert.bert.huggingface_tokenizer import ids_by_file
     from intent_bert.export.huggingface import write_huggingface
-    from intent_bert.export.huggingface_import import read_classifier
+    from intent_bert.export.huggingface_classifier import read_classifier
 
     write_huggingface(artifact, path, path.parent / CARD_FILE)
     written = read_classifier(path)

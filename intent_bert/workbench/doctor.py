@@ -89,8 +89,8 @@ def diagnose(
 
     Examples:
         >>> found = diagnose((["play it", "Play it!", "play it"], ["music", "music", "video"]), quick=True)
-        >>> found[["kind", "row", "suggestion"]].head(2).values.tolist()
-        [['contradiction', 2, 'intent: music'], ['duplicate', 1, 'delete']]
+        >>> found[["kind", "row", "suggestion"]].head(1).values.tolist()
+        [['contradiction', 2, 'intent: music']]
     """
     sheets = sheets_of(table, against, text_column, label_column, label_separator)
     encoder = FrozenEncoder(checkpoint, max_seq_len)

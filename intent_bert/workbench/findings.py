@@ -108,8 +108,10 @@ def as_frame(findings: Sequence[Finding]) -> "pd.DataFrame":
     import pandas as pd
 
     columns = [*COLUMNS, "why"]
-    frame = pd.DataFrame([[getattr(each, name) for name in columns] for each in findings], columns=columns)
-    return frame.astype({"row": object, "other_row": object, "score": float})
+    rows = [[getattr(each, name) for name in columns] for each in findings]
+    return pd.DataFrame(rows, columns=columns, dtype=object).astype(
+        {"score": float}
+    )  # rows stay whole numbers, or None
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:

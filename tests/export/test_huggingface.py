@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 from intent_bert.bert.huggingface_tokenizer import ids_by_file
 from intent_bert.errors import CheckpointError, ModelFolderError, SettingsError
 from intent_bert.export.huggingface import write_huggingface
-from intent_bert.export.huggingface_import import import_model, read_classifier
+from intent_bert.export.huggingface_classifier import read_classifier
+from intent_bert.export.huggingface_import import import_model
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.calibration import Calibration
 from intent_bert.model.decision import Decision
