@@ -359,6 +359,9 @@ def write_safetensors(tensors: dict[str, np.ndarray], path: Path) -> None:
     from safetensors.numpy import save_file
 
     try:
+        path.touch()
+        usual = path.stat().st_mode  # safetensors' own temporary file can be read by its owner alone
         save_file(tensors, str(path), metadata={"format": "pt"})
+        path.chmod(usual)
     except SafetensorError as error:
         raise CheckpointError(f"can't write {path}: {_first_line(error)}") from None

@@ -104,6 +104,11 @@ def test_a_hugging_face_folder_loads_the_same(huggingface: Path) -> None:
     assert_equal(values(bert), encoder_of(tiny_weights()))
 
 
+def test_written_weights_can_be_read_by_those_who_can_read_the_rest(huggingface: Path) -> None:
+    modes = {path.stat().st_mode for path in huggingface.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_layer_that_was_not_built(tiny_checkpoint: Path) -> None:
     bert = BertModelLayer.from_params(params_from_pretrained_ckpt(tiny_checkpoint))
     assert refused(lambda: load_stock_weights(bert, tiny_checkpoint)) == (
