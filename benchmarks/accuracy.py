@@ -98,7 +98,6 @@ def run(data: str, settings: dict[str, Any], seed: int, options: argparse.Namesp
     from intent_bert import TrainingConfig
     from intent_bert.data.splits import with_validation
     from intent_bert.evaluation.calibration import Reliability
-    from intent_bert.model.decision import Decision
     from intent_bert.model.keras_engine import KerasEngine
     from intent_bert.training.deciding import decide
     from intent_bert.training.fit import fit, trained_artifact
@@ -114,7 +113,9 @@ def run(data: str, settings: dict[str, Any], seed: int, options: argparse.Namesp
     artifact = trained_artifact(prepared, fit(prepared, verbose=0))
     seconds = time.perf_counter() - started
     engine = KerasEngine(artifact.model)
-    decision = decide(engine, prepared) if options.test else Decision()
+    if options.test:
+        decide(artifact, prepared)
+    decision = artifact.decision
     sentences = Sentences.of(judged, prepared.tokenizer, artifact.max_seq_len)
     labels = sentences.numbers(prepared.classes)
     probabilities = decision.probabilities(engine.logits(sentences.ids))
