@@ -286,7 +286,7 @@ class TrainingConfig(Architecture, DataSettings):
         return cls.of(**{"recipe": recipe, **settings})
 
     def _fill(self) -> None:
-        if self.recipe not in RECIPES:
+        if not isinstance(self.recipe, str) or self.recipe not in RECIPES:
             raise SettingsError(f"unknown recipe {self.recipe!r}: expected one of {', '.join(RECIPES)}")
         values = {**RECIPES["default"], **(OF_MULTI_LABEL if self.multi_label else {})}
         values |= RECIPES[self.recipe] if self.recipe != "default" else {}

@@ -114,6 +114,8 @@ def test_unknown_names_are_refused_with_the_known_ones():
         SettingsError, match=r"^unknown recipe 'slow': expected one of default, tutorial, accurate, few-shot$"
     ):
         TrainingConfig.from_recipe("slow")
+    with pytest.raises(SettingsError, match=r"^unknown recipe \['accurate'\]: expected one of "):
+        TrainingConfig(recipe=["accurate"])
     with pytest.raises(SettingsError, match=r"^unknown setting epoch, lr: expected some of adapter_size, batch_size, "):
         TrainingConfig.from_recipe("default", lr=1, epoch=2)
     assert issubclass(SettingsError, IntentBertError)

@@ -4,6 +4,7 @@ Exit 0: done; 2: a mistake of the user's, told in one sentence; 3: what a comman
 ``drift``, ``doctor --fail-on``) was found; 1: a fault of ours, with its traceback.
 """
 
+import contextlib
 import errno
 import io
 import logging
@@ -40,7 +41,8 @@ def run_as_command(run: Callable[[], int | None]) -> int:
         print(f"intent-bert: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("intent-bert: interrupted", file=sys.stderr)
+        with contextlib.suppress(KeyboardInterrupt):  # pressed a second time
+            print("intent-bert: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `intent-bert predict ... | head`
         _give_up_stdout()

@@ -110,7 +110,7 @@ class Access:
 
 def _check_names(host: bytes, origin: bytes | None) -> None:
     name = host.rpartition(b":")[0] if host.rpartition(b":")[2].isdigit() else host
-    if name.strip(b"[]").lower() not in (b"localhost", b"127.0.0.1", b"::1") and not name.startswith(b"127."):
+    if not _names_this_machine(name.decode("latin-1").strip("[]").lower()):
         raise Problem(
             "this server answers as localhost alone, and was called by another name: start it with a token",
             403,
@@ -119,3 +119,10 @@ def _check_names(host: bytes, origin: bytes | None) -> None:
         )
     if origin is not None and origin.rpartition(b"://")[2].lower() != host.lower():
         raise Problem("this server answers no page of another site", 403, reason="origin", close=True)
+
+
+def _names_this_machine(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:  # a name, and be it 127.0.0.1.evil.example
+        return False

@@ -26,6 +26,7 @@ from intent_bert.files.cache import checkpoint_folder
 from intent_bert.files.progress import progress_bar
 from intent_bert.inference.engines import ENGINE_FILES, KERAS, OnnxEngine, choose_engine
 from intent_bert.model.folder import ModelFolder, is_model_folder
+from intent_bert.model.sealed import looks_sealed
 
 logger = logging.getLogger("intent_bert")
 
@@ -39,7 +40,7 @@ class FrozenEncoder:
     """The encoder of a checkpoint or a model folder, to be asked for vectors.
 
     Args:
-        checkpoint: a known name, a checkpoint folder, or a model folder with a model for ONNX Runtime.
+        checkpoint: a known name, a checkpoint folder, a model folder with a model for ONNX Runtime, or a sealed file.
         max_seq_len: longer sentences are cut to this many tokens; None means what training takes by default, or what
             the model was trained with.
 
@@ -52,8 +53,9 @@ class FrozenEncoder:
     """
 
     def __init__(self, checkpoint: str | PathLike, max_seq_len: int | None = None) -> None:
-        self.folder = resolve(checkpoint)
-        self.is_tuned = is_model_folder(self.folder)
+        sealed = isinstance(checkpoint, str | PathLike) and looks_sealed(Path(checkpoint).expanduser())
+        self.folder = Path(checkpoint).expanduser() if sealed else resolve(checkpoint)
+        self.is_tuned = sealed or is_model_folder(self.folder)
         if self.is_tuned:
             model = ModelFolder(self.folder)
             self.tokenizer = model.tokenizer

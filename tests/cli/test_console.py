@@ -1,5 +1,6 @@
 """How a command ends: exit codes, tracebacks, a closed pipe; and what a TensorFlow import prints."""
 
+import io
 import logging
 import os
 import signal
@@ -40,6 +41,15 @@ def test_a_mistake_of_the_users_is_one_sentence_and_2(capsys):
 def test_ctrl_c_is_130(capsys):
     assert run_as_command(lambda: signal.raise_signal(signal.SIGINT)) == 130
     assert tuple(capsys.readouterr()) == ("", "intent-bert: interrupted\n")
+
+
+def test_ctrl_c_pressed_twice_is_no_traceback(monkeypatch):
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    assert run_as_command(lambda: signal.raise_signal(signal.SIGINT)) == 130
 
 
 def test_a_fault_of_ours_shows_its_traceback_and_exits_with_1():

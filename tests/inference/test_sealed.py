@@ -183,3 +183,13 @@ def test_one_that_is_wrong_in_itself_is_refused(file, tmp_path, monkeypatch, cha
         IntentPredictor.load(new)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sealed_file_gives_its_encoders_vectors_as_its_folder_does(folder, file):
+    from intent_bert.workbench.vectors import FrozenEncoder
+
+    encoder = FrozenEncoder(file)
+    assert encoder.is_tuned
+    np.testing.assert_allclose(
+        encoder.vectors(["play a song"]), FrozenEncoder(folder).vectors(["play a song"]), atol=1e-5
+    )

@@ -47,7 +47,14 @@ def test_a_token_is_asked_for(make_world):
 def test_without_a_token_only_this_machines_names_are_answered(world):
     for host in ("127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.0.0.2"):
         assert world.ask("GET", "/models", headers={"Host": host}).status_code == 200
-    for host in ("evil.example", "evil.example:8080", "localhost.evil.example", ""):
+    for host in (
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:80",
+        "127.x",
+        "",
+    ):
         assert world.ask("GET", "/models", headers={"Host": host}).status_code == 403
     same, other = {"Origin": "http://127.0.0.1:8080"}, {"Origin": "http://evil.example"}
     assert world.post("/predict", {"text": "a"}, headers=same).status_code == 200

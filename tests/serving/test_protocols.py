@@ -251,7 +251,7 @@ def test_v2_refuses_a_scope_that_the_model_lacks(world):
     assert "there are intent, confidence" in world.post("/v2/models/second/infer", asked).json()["error"]
 
 
-@pytest.mark.parametrize("length", ["-1", "999", "abc", "", "\u0663"])
+@pytest.mark.parametrize("length", ["-1", "999", "abc", "", "\u0663", "0" * 5000 + "9"])
 def test_v2_refuses_a_wrong_length_of_its_json(world, length):
     headers = {"Inference-Header-Content-Length": length.encode()}
     answer = world.post("/v2/models/first/infer", json.dumps(tensor()).encode(), headers=headers)

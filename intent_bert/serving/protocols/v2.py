@@ -76,7 +76,8 @@ def parse(body: bytes, json_length: str | None, known: Sequence[str], settings: 
     """
     end = len(body)
     if json_length is not None:
-        if not json_length.isascii() or not json_length.isdecimal() or int(json_length[:15]) > end:
+        plain = len(json_length) <= 15 and json_length.isascii() and json_length.isdecimal()
+        if not plain or int(json_length) > end:
             raise Problem(f"{JSON_LENGTH} must tell how many of the {end:,} bytes are JSON, not {shown(json_length)}")
         end = int(json_length)
     given = parse_object(body[:end])
