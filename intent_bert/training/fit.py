@@ -166,7 +166,9 @@ def _end_interrupted(keeper: KeepBest, bars: Sequence[ProgressBar]) -> None:
         logger.warning("interrupted before the first epoch was done: there is nothing to keep")
         raise KeyboardInterrupt
     best = keeper.progress.best_epoch + 1
-    logger.warning("interrupted: training stops here, the weights are those of epoch %d", best)
+    done = best // keeper.epochs if keeper.models > 1 and best % keeper.epochs == 0 else 0
+    kept = f"the mean of the {done} models that are done" if done > 1 else f"those of epoch {best}"
+    logger.warning("interrupted: training stops here, the weights are %s", kept)
 
 
 def evaluate(

@@ -160,9 +160,12 @@ def test_several_models_start_alike_and_their_mean_is_kept(sentences):
     assert max(distances) < 2 * min(distances)  # the second does not go on where the first was
 
 
-def test_ctrl_c_in_a_later_model_keeps_the_mean_of_those_that_are_done(sentences):
+def test_ctrl_c_in_a_later_model_keeps_the_mean_of_those_that_are_done(sentences, caplog):
     model = small_model()
-    history, interrupted, after = run(model, sentences, None, config_of(epochs=1, models=3), Interrupt(2))
+    with caplog.at_level(logging.WARNING, "intent_bert"):
+        history, interrupted, after = run(model, sentences, None, config_of(epochs=1, models=3), Interrupt(2))
+    told = "interrupted: training stops here, the weights are the mean of the 2 models that are done"
+    assert caplog.messages == [told]
     assert interrupted and len(history) == 2
     for kept, *each in zip(model.get_weights(), *after, strict=True):
         np.testing.assert_allclose(kept, np.mean(each, axis=0), atol=1e-6)
