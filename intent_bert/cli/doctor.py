@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("intent_bert")
 
+_FILES = ("findings.csv", "report.html")
 _SHOWN, _OF_A_KIND = 15, 3  # findings on the terminal
 
 
@@ -83,18 +84,12 @@ def _import_what_draws(encoder: "FrozenEncoder", options: argparse.Namespace) ->
 
 def _place(options: argparse.Namespace) -> Path | None:
     """The folder for findings.csv and report.html, once it is known that they replace no table."""
-    from intent_bert.files.atomic import check_writable
+    from intent_bert.workbench.outputs import checked_folder
 
     if options.output_dir is None:
         return None
-    folder = Path(options.output_dir)
-    if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"won't write to {folder}: it is a file; name a folder")
-    for table in (options.table, options.against):
-        if table is not None and Path(table).resolve() == (folder / "findings.csv").resolve():
-            raise SettingsError(f"won't write to {folder}: {table} would be replaced; name another folder")
-    check_writable(folder)
-    return folder
+    checked_folder(options.output_dir, _FILES, options.against)
+    return checked_folder(options.output_dir, _FILES, options.table)
 
 
 def _write(folder: Path, diagnosis: "Diagnosis") -> None:

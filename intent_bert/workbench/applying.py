@@ -21,9 +21,11 @@ from intent_bert.data.label_sets import label_set
 from intent_bert.data.rows import RowReader
 from intent_bert.errors import DataError, SettingsError
 from intent_bert.files.atomic import atomic_file
+from intent_bert.files.tables_out import guarded
 from intent_bert.inference.prediction_formats import OUTPUT_FORMATS, prediction_format
 from intent_bert.workbench.findings import DELETE, INTENT_IS, TEXT_IS
 from intent_bert.workbench.masks import masked
+from intent_bert.workbench.merging import whole_number
 from intent_bert.workbench.sheets import evened
 
 ACCEPT = "accept"
@@ -141,7 +143,7 @@ def read_proposals(findings: str | PathLike) -> dict[str, Proposal]:
         raise DataError(f"{findings} lacks the column {missing[0]!r}: expected what doctor --output-dir has written")
     proposals: dict[str, Proposal] = {}
     for line, values in reader:
-        row, suggestion = str(values["row"] or "").strip(), str(values["suggestion"] or "").strip()
+        row, suggestion = whole_number(str(values["row"] or "").strip()), str(values["suggestion"] or "").strip()
         declined = ACCEPT in values and str(values[ACCEPT] or "").strip().lower() in _NO
         if declined or not suggestion or suggestion.startswith("("):
             continue
@@ -187,7 +189,8 @@ def _checked(reader: RowReader, proposals: dict[str, Proposal], findings: str, c
             kinds.setdefault(name, set()).add(type(value))
         proposal = left.pop(str(number), None)
         text = "" if proposal is None or is_missing(values[column]) else str(values[column])
-        if proposal is not None and evened(masked(text)) != evened(proposal.text):
+        seen = masked(text)
+        if proposal is not None and evened(seen) != evened(proposal.text) and guarded(seen) != proposal.text:
             raise DataError(
                 f"{findings}, line {proposal.line} is about {shown(proposal.text)}, but row {number} of {reader.path} "
                 f"is {shown(text)}: these findings are of another table, or it has changed; run doctor again"

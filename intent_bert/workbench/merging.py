@@ -50,7 +50,7 @@ def filled_rows(path: str | PathLike) -> list[Filled]:
     """The rows of ``suggest``'s file that have an intent.
 
     Raises:
-        DataError: the file can't be read, or no row has one.
+        DataError: the file can't be read, no row has one, or one has no text.
     """
     rows = [
         Filled(f"{path}, row {number}", _unguarded(str(values[TEXT])), str(values[INTENT]).strip())
@@ -70,16 +70,18 @@ def named_groups(folder: str | PathLike) -> list[Filled]:
     """
     groups, sentences = Path(folder) / GROUPS_FILE, Path(folder) / SENTENCES_FILE
     names = {
-        str(values[GROUP]).strip(): str(values[INTENT]).strip()
+        whole_number(str(values[GROUP]).strip()): str(values[INTENT]).strip()
         for _, values in _cells(groups, GROUP, INTENT)
         if not is_missing(values[INTENT])
     }
     if not names:
         raise DataError(f"{groups} has no group with a name: write one into the column {INTENT!r} of each group to add")
     return [
-        Filled(f"{sentences}, row {number}", _unguarded(str(values[TEXT])), names[str(values[GROUP]).strip()])
+        Filled(
+            f"{sentences}, row {number}", _unguarded(str(values[TEXT])), names[whole_number(str(values[GROUP]).strip())]
+        )
         for number, values in _cells(sentences, GROUP, TEXT)
-        if str(values[GROUP]).strip() in names
+        if whole_number(str(values[GROUP]).strip()) in names
     ]
 
 
@@ -136,7 +138,19 @@ def _cells(path: str | PathLike, *columns: str) -> Iterator[tuple[int, dict[str,
                 "written)"
             )
     reader.select(*columns)
-    yield from ((row.number, row.values) for row in reader)
+    for number, values in reader:
+        if TEXT in columns and is_missing(values[TEXT]) and not is_missing(values.get(INTENT, values.get(GROUP))):
+            raise DataError(f"{path}, row {number}: the text is empty; fill it in or delete the row")
+        yield number, values
+
+
+def whole_number(text: str) -> str:
+    """A number as it was written, without the ".0" of programs that read a column with empty cells as fractions.
+
+    >>> whole_number("17.0"), whole_number("17"), whole_number("test.csv:3")
+    ('17', '17', 'test.csv:3')
+    """
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
 
 
 def _unguarded(text: str) -> str:

@@ -14,7 +14,8 @@ def checked_folder(folder: str | PathLike, names: Iterable[str], source: Any = N
     """A folder to write these files into; it may be there, and then they replace those of the same names.
 
     Raises:
-        SettingsError: it is a file or a model folder, or ``source``, the table that is read, would be replaced.
+        SettingsError: it is a file or a model folder, holds a folder of such a name, or ``source``, the table that is
+            read, would be replaced.
         DiskError: nothing can be written there.
     """
     place = Path(folder)
@@ -22,6 +23,10 @@ def checked_folder(folder: str | PathLike, names: Iterable[str], source: Any = N
         raise SettingsError(f"won't write to {place}: it is a file; name a folder")
     if is_model_folder(place):
         raise SettingsError(f"won't write to {place}: it is a model folder; name another, such as {place / 'found'}")
+    names = list(names)
+    for name in names:
+        if (place / name).is_dir():
+            raise SettingsError(f"won't write to {place}: {place / name} is a folder; name another folder")
     if _is_among(source, [place / name for name in names]):
         raise SettingsError(f"won't write to {place}: {source} would be replaced; name another folder")
     check_writable(place)

@@ -101,3 +101,14 @@ def test_the_table_is_never_overwritten(doctor, table, tmp_path, capsys):
     assert main(["doctor", str(found), "--quick", "--output-dir", str(tmp_path)]) == 2
     assert "findings.csv would be replaced" in capsys.readouterr().err
     assert found.read_bytes() == table.read_bytes()
+
+
+def test_where_findings_can_not_go(doctor, tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"format_version": 1}')
+    (tmp_path / "taken" / "report.html").mkdir(parents=True)
+    for folder, sentence in (("model", "it is a model folder"), ("taken", "report.html is a folder")):
+        before = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert doctor("--output-dir", str(tmp_path / folder)) == 2
+        assert sentence in capsys.readouterr().err
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == before

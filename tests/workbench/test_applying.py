@@ -107,3 +107,18 @@ def test_parquet_keeps_its_types(place):
     pd.DataFrame({"text": ["play it", "stop"], "intent": ["a", "b"], "n": [1, 2]}).to_parquet(place / "table.parquet")
     apply_findings(place / "table.parquet", findings(place, proposal(0, "play it", "delete")), place / "new.parquet")
     assert pd.read_parquet(place / "new.parquet").to_dict("list") == {"text": ["stop"], "intent": ["b"], "n": [2]}
+
+
+def test_rows_that_a_program_has_made_fractions(place):
+    path = findings(place, proposal(2, "play it", "intent: video"), proposal(None, "", "(write more)"))
+    pd.read_csv(path).to_csv(path, index=False)  # an empty cell makes the column one of floats: 2.0
+    assert "2.0" in path.read_text()
+    assert apply_findings(place / "table.csv", path, place / "new.csv").intents == 1
+
+
+@pytest.mark.parametrize("text", ["-", "=+", "@@"])
+def test_a_text_of_signs_alone_that_was_guarded(place, text):
+    (place / "table.csv").write_text(f"text,intent\n{text},music\nstop,music\n")
+    path = findings(place, proposal(2, text, "delete"))
+    assert f"'{text}" in path.read_text()
+    assert apply_findings(place / "table.csv", path, place / "new.csv").deleted == 1

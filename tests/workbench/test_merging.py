@@ -76,3 +76,15 @@ def test_what_was_not_filled_in(tmp_path, content, expected):
     (tmp_path / "filled.csv").write_text(content)
     with pytest.raises(DataError, match=expected):
         filled_rows(tmp_path / "filled.csv")
+
+
+def test_an_intent_without_a_text_is_a_mistake(tmp_path):
+    (tmp_path / "filled.csv").write_text("row,text,intent\n4,play it,music\n5,,music\n")
+    with pytest.raises(DataError, match=r"filled\.csv, row 3: the text is empty"):
+        filled_rows(tmp_path / "filled.csv")
+
+
+def test_groups_that_a_program_has_made_fractions(tmp_path):
+    (tmp_path / "groups.csv").write_text("group,size,intent\n1,1,refund\n2,1,\n")
+    (tmp_path / "sentences.csv").write_text("group,row,text\n1.0,4,money back\n2.0,5,hello\n")
+    assert [row.text for row in named_groups(tmp_path)] == ["money back"]
