@@ -22,7 +22,7 @@ from intent_bert.serving.problems import NotFound, shown
 from intent_bert.serving.settings import ServerSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_WARMING = ["warm", "me", "this is a first sentence, and nobody waits for it"]
+_WARMING = ["warm", "me", "up now"]
 
 Signature = tuple[tuple[str, int, int, int], ...]  # of each file: name, inode, size, time
 

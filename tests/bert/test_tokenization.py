@@ -197,8 +197,8 @@ def test_a_very_long_text_is_read_only_as_far_as_needed(
     uncased: FullTokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    words = uncased._words
-    monkeypatch.setattr(uncased, "_words", lambda text: read.append(len(text)) or words(text))
+    spaced = uncased.spaced
+    monkeypatch.setattr(uncased, "spaced", lambda text: read.append(len(text)) or spaced(text))
     ids, cut = uncased.encode(["play " * 1_000_000, " " * 10_000 + "play"], 10)
     assert read == [8 * CHARACTERS_PER_TOKEN] * 2
     assert ids == [[2, *[5] * 8, 3], [2, 3]]

@@ -29,7 +29,9 @@ def test_training_leaves_a_folder_that_answers_on_onnx_runtime_as_on_keras(train
     keras = IntentPredictor.load(trained.folder, engine="keras")
     assert keras.engine == "keras"
     np.testing.assert_allclose(predictor.predict_proba(TEXTS), keras.predict_proba(TEXTS), atol=1e-5)
-    with pytest.raises(SettingsError, match=r"^unknown engine 'torch': expected one of auto, onnx, onnx-int8, keras$"):
+    with pytest.raises(
+        SettingsError, match=r"^unknown engine 'torch': expected one of auto, onnx, onnx-int8, openvino, keras$"
+    ):
         IntentPredictor.load(trained.folder, engine="torch")
 
 
@@ -78,7 +80,9 @@ def test_an_endless_source_is_read_a_chunk_at_a_time(predictor, monkeypatch):
 
     seen = []
     predictions = predictor.predictions
-    monkeypatch.setattr(predictor, "predictions", lambda chunk: seen.append(len(taken)) or predictions(chunk))
+    monkeypatch.setattr(
+        predictor, "predictions", lambda chunk, scope: seen.append(len(taken)) or predictions(chunk, scope)
+    )
     with pytest.raises(RuntimeError, match="end of the line"):
         predictor.predict(source())
     assert seen == [4]

@@ -154,7 +154,11 @@ def test_an_export_has_one_name_and_an_unknown_one_is_refused_with_the_known():
     names = [exported_name("onnx"), exported_name("onnx", "int8"), exported_name("savedmodel"), exported_name("litert")]
     assert names == ["model.onnx", "model.int8.onnx", "savedmodel", "model.tflite"]
     for arguments, expected in (
-        (("onyx",), "unknown export format 'onyx': did you mean onnx? (there are onnx, savedmodel, litert)"),
+        (
+            ("onyx",),
+            "unknown export format 'onyx': did you mean onnx? (there are onnx, savedmodel, litert, huggingface, "
+            "sentence-transformers, onnx-strings, sealed)",
+        ),
         (("onnx", "int4"), "can't quantise format 'onnx' to 'int4': there is int8 of format onnx"),
         (("litert", "int8"), "can't quantise format 'litert' to 'int8': there is int8 of format onnx"),
     ):

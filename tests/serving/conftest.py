@@ -45,6 +45,9 @@ class BagEngine:
         rows = np.stack([self.table[np.array(each)].sum(axis=0) for each in ids])
         return Outputs(rows[:, : self.classes], rows[:, self.classes :], np.tile(rows[:, self.classes :], 2))
 
+    def logits(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        return self.outputs(ids).logits
+
 
 def predictor_of(folder: Path, seed: int = 0, threshold: float | None = -2.0, classes: list[Any] = CLASSES) -> Any:
     """An ``IntentPredictor`` on a ``BagEngine``; its fingerprint tells the seed."""

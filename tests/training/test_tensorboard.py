@@ -68,7 +68,7 @@ def test_settings_stand_there_as_text_and_as_hparams(trained):
     start = hparams(events, "_hparams_/session_start_info").session_start_info
     assert set(start.hparams) == set(HPARAMS)
     assert start.hparams["learning_rate"].number_value == 2e-3
-    assert start.hparams["pooling"].string_value == "cls"
+    assert start.hparams["pooling"].string_value == "mean"
     experiment = hparams(events, "_hparams_/experiment").experiment
     shown = {(info.name.group, info.name.tag) for info in experiment.metric_infos}
     assert shown == {(group, tag) for group in ("validation", "test") for tag in ("loss", "accuracy", "macro_f1")}
