@@ -171,7 +171,8 @@ class Models:
         """Let new requests be answered by this predictor."""
         served.loaded = Loaded(served.name, predictor, self.pool, self.settings, self.metrics)
         served.refused = None
-        threshold = None if predictor.decision.threshold is None else predictor.decision.scope.threshold  # type: ignore[union-attr]
+        scope = predictor.decision.scope  # a multi-label model has none
+        threshold = None if scope is None else scope.threshold
         accepted = None if threshold is None else threshold.known_acceptance
         cache = served.loaded.batcher.cache
         self.metrics.describe_model(served.name, predictor.fingerprint, predictor.engine, accepted, cache)

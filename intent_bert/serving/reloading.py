@@ -18,7 +18,10 @@ async def watch(models: Models, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         for served in models:
-            await look_at(models, served)
+            try:
+                await look_at(models, served)
+            except Exception:  # a fault of ours must not end the watch
+                logger.exception("a model folder could not be looked at")
 
 
 async def look_at(models: Models, served: Served) -> bool:
@@ -32,7 +35,7 @@ async def look_at(models: Models, served: Served) -> bool:
         predictor = await loop.run_in_executor(models.pool, served.read)
     except (IntentBertError, OSError, ValueError) as error:
         return _refuse(models, served, reason(error))
-    except Exception as error:  # a fault of ours must not end the watch
+    except Exception as error:  # likewise a fault of ours
         logger.exception("a model could not be loaded")
         return _refuse(models, served, type(error).__name__)
     if await loop.run_in_executor(models.pool, served.found) != found:
