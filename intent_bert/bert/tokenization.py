@@ -32,7 +32,7 @@ CHARACTERS_PER_TOKEN = 64  # texts are cut to this many characters for every tok
 VOCAB_FILE, TOKENIZER_CONFIG_FILE = "vocab.txt", "tokenizer_config.json"
 
 _LONE_SURROGATE = 0xFFFF  # stands for half a character, which Rust has no strings for: an unknown letter like it
-_CJK_BLOCKS = (
+CJK_BLOCKS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
     (0x20000, 0x2A6DF),
@@ -66,7 +66,7 @@ class _Clean(_CharacterMap):
             return None
         if category == "Cs":
             return _LONE_SURROGATE
-        if any(first <= code_point <= last for first, last in _CJK_BLOCKS):
+        if any(first <= code_point <= last for first, last in CJK_BLOCKS):
             return f" {character} "
         return code_point
 

@@ -31,7 +31,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from intent_bert.bert.tokenization import MAX_CHARACTERS_PER_WORD, UNKNOWN, FullTokenizer
+from intent_bert.bert.tokenization import CJK_BLOCKS, MAX_CHARACTERS_PER_WORD, UNKNOWN, FullTokenizer
 from intent_bert.errors import ModelFolderError, SettingsError
 from intent_bert.export.onnx_graph import INPUT, IR_VERSION, LOGITS, OPSET, PROBABILITIES, onnx_model
 from intent_bert.export.strings_check import (
@@ -54,16 +54,6 @@ RANDOM_TEXTS = 10_000  # that the tokens are compared on
 logger = logging.getLogger("intent_bert")
 
 _SEPARATOR = "\x1f"  # a control character, which no text keeps
-_CJK = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
-)
 
 
 def strings_model(artifact: Artifact) -> onnx.ModelProto:
@@ -161,7 +151,7 @@ def _draw_words(d: _Drawing, tokenizer: FullTokenizer) -> str:
     if tokenizer.do_lower_case:
         cased, skipped = _around_sigma()
         text = d.replaced(text, f"([{cased}][{skipped}]*)Σ([{skipped}]*(?:[^{cased}{skipped}]|$))", "\\1ς\\2")
-    ranges = "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in _CJK)
+    ranges = "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in CJK_BLOCKS)
     text = d.replaced(text, f"([{ranges}])", " \\1 ")
     text = d.replaced(text, "(?s)(.)", f"\\1{_SEPARATOR}")
     characters, _ = d.add_many(2, "StringSplit", text, delimiter=_SEPARATOR)  # (B, L)
@@ -193,7 +183,7 @@ def _replacements(tokenizer: FullTokenizer) -> dict[str, str]:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Cn", "Co") and character not in "\t\n\r":
             continue
         spaced = tokenizer.spaced(character).replace("\u2028", " ").replace("\u2029", " ")
-        if any(first <= number <= last for first, last in _CJK):
+        if any(first <= number <= last for first, last in CJK_BLOCKS):
             spaced = spaced.strip()
         if spaced != character:
             table[character] = spaced

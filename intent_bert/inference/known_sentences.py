@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from intent_bert.errors import DataError, SettingsError
+from intent_bert.model.outputs import unit_rows
 
 NEAREST = 3
 _AT_ONCE = 1 << 24  # similarities that are held
@@ -55,19 +56,15 @@ class KnownSentences:
                 "the model gives no vectors to compare sentences by, as models of older versions: intent-bert export "
                 "MODEL_DIR writes one that does"
             )
-        return cls(texts, labels, _unit(vectors))
+        return cls(texts, labels, unit_rows(vectors))
 
     def nearest(self, vectors: np.ndarray, number: int = NEAREST) -> list[list[Neighbour]]:
         """The nearest known sentences for each of N vectors (N, F), the nearest first; fewer where fewer are known."""
         number, found = min(number, len(self.texts)), []
         for part in np.array_split(vectors, max(-(-len(vectors) * len(self.texts) // _AT_ONCE), 1)):
-            similar = _unit(part) @ self.vectors.T  # (n, S)
+            similar = unit_rows(part) @ self.vectors.T  # (n, S)
             best = np.argpartition(-similar, number - 1, axis=1)[:, :number]
             for row, places in zip(similar, best, strict=True):
                 order = places[np.lexsort((places, -row[places]))]
                 found.append([Neighbour(self.texts[at], self.labels[at], float(row[at])) for at in order])
         return found
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -19,3 +19,9 @@ def only_logits(logits: np.ndarray) -> Outputs:
     """What tells the intents of N sentences, and nothing of their scope."""
     nothing = np.empty((len(logits), 0), "float32")
     return Outputs(logits, nothing, nothing)
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Each row (..., D) scaled to length 1."""
+    lengths = np.sqrt(np.einsum("...d,...d->...", rows, rows))
+    return rows / np.maximum(lengths, 1e-12)[..., None]

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from intent_bert.errors import ModelFolderError
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, unit_rows
 
 DIMENSIONS = 128  # of each projection
 MOST_SENTENCES, MOST_OF_AN_INTENT = 16_000, 500  # that are kept
@@ -75,7 +75,7 @@ class Scope:
     _fuse: tuple[np.ndarray, np.ndarray] = field(init=False, repr=False)  # means (3,), and what is between the parts
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_unit", tuple(_unit(each.astype("float32")) for each in self.sentences))
+        object.__setattr__(self, "_unit", tuple(unit_rows(each.astype("float32")) for each in self.sentences))
         scale = np.array(self.weights, "float32") / np.array(self.spreads, "float32")
         object.__setattr__(self, "_fuse", (np.array(self.means, "float32"), scale))
 
@@ -92,7 +92,7 @@ class Scope:
         projections = [_principal(space, whitened) for space, whitened in zip(spaces, _WHITENED, strict=True)]
         centers = [space.mean(axis=0) for space in spaces]
         sentences = [
-            _as_int8(_unit((space - center) @ projection))
+            _as_int8(unit_rows((space - center) @ projection))
             for space, center, projection in zip(spaces, centers, projections, strict=True)
         ]
         return cls(_pair(centers), _pair(projections), _pair(sentences), starts)
@@ -114,7 +114,7 @@ class Scope:
         for column, (space, center, projection, unit) in enumerate(
             zip(_spaces(outputs), self.centers, self.projections, self._unit, strict=True)
         ):
-            projected = _unit((space - center) @ projection)
+            projected = unit_rows((space - center) @ projection)
             for rows, start, end in self._by_intent(predicted):
                 parts[rows, column] = (projected[rows] @ unit[start:end].T).max(axis=1, initial=_LOWEST)
         parts[:, 2] = energy(outputs.logits)
@@ -127,7 +127,7 @@ class Scope:
         """
         intents = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         number = min(number, len(intents))
-        projected = _unit((vectors - self.centers[0]) @ self.projections[0])
+        projected = unit_rows((vectors - self.centers[0]) @ self.projections[0])
         nearest = np.empty((len(vectors), number), "int64")
         for start in range(0, len(vectors), _AT_ONCE):
             similar = projected[start : start + _AT_ONCE] @ self._unit[0].T
@@ -211,13 +211,7 @@ def kept_rows(labels: np.ndarray, number_of_classes: int, seed: int = 0) -> np.n
 def _spaces(outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
     """What is compared, (N, D) each: the vector, and the two layers, each scaled to length 1."""
     two = outputs.layers.reshape(len(outputs.layers), 2, outputs.layers.shape[1] // 2)  # (N, 2, H)
-    return outputs.vectors, _unit(two).reshape(outputs.layers.shape)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """Each row (..., D) scaled to length 1."""
-    lengths = np.sqrt(np.einsum("...d,...d->...", rows, rows))
-    return rows / np.maximum(lengths, 1e-12)[..., None]
+    return outputs.vectors, unit_rows(two).reshape(outputs.layers.shape)
 
 
 def _principal(space: np.ndarray, whitened: bool) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from intent_bert.errors import ModelFolderError
 from intent_bert.model.decision import NO_INTENT, Decision, is_wordless
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, unit_rows
 
 LEAST_ROWS = 50  # sentences that tell what is usual
 MOST_VECTORS = 500  # that are kept
@@ -170,7 +170,9 @@ def observed(
     if decision.threshold is not None and not np.isnan(predictions.scores).any():
         refused = predictions.scores < decision.threshold
     lengths, unknown_words = _words(ids, kinds)
-    vectors = np.concatenate([_unit(each) for each in (outputs.vectors, *np.split(outputs.layers, 2, axis=1))], axis=1)
+    vectors = np.concatenate(
+        [unit_rows(each) for each in (outputs.vectors, *np.split(outputs.layers, 2, axis=1))], axis=1
+    )
     return Observed(predictions.numbers, confidences, predictions.scores, refused, lengths, unknown_words, vectors)
 
 
@@ -201,7 +203,3 @@ def _tenths(values: np.ndarray, least_step: float) -> np.ndarray:
         if not edges or edge >= edges[-1] + least_step:
             edges.append(float(edge))
     return np.array(edges)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -15,7 +15,7 @@ from intent_bert.data.labels import Label
 from intent_bert.model.decision import Decision, is_wordless
 from intent_bert.model.held_out import HeldOut, decided
 from intent_bert.model.keras_engine import KerasEngine
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, only_logits
 from intent_bert.model.saved import Artifact
 from intent_bert.model.scope import Scope, kept_rows
 from intent_bert.model.sketch import Sketch, observed, token_kinds
@@ -43,7 +43,7 @@ def run_outputs(engine: KerasEngine, prepared: Prepared, verbose: int = 1) -> tu
     logits[rows] = kept.logits
     if len(others):
         logits[others] = engine.logits([train.ids[row] for row in others], progress)
-    named["train"] = logits_alone(logits[judged])
+    named["train"] = only_logits(logits[judged])
     return {name: named[name] for name in prepared.splits}, kept
 
 
@@ -70,12 +70,6 @@ def scope_rows(prepared: Prepared) -> np.ndarray:
         return np.empty(0, "int64")
     numbers = prepared.splits["train"].numbers(prepared.classes)
     return kept_rows(numbers, len(prepared.classes), prepared.config.seed)
-
-
-def logits_alone(logits: np.ndarray) -> Outputs:
-    """Outputs (N, ...) of which only the logits are known."""
-    nothing = np.empty((len(logits), 0), "float32")
-    return Outputs(logits, nothing, nothing)
 
 
 def taught_decision(prepared: Prepared, outputs: dict[str, Outputs], kept: Outputs) -> Decision:

@@ -22,7 +22,7 @@ from intent_bert.errors import DataError, SettingsError
 from intent_bert.files.tables_out import csv_text
 from intent_bert.inference.predictor import IntentPredictor
 from intent_bert.model.decision import is_wordless
-from intent_bert.model.outputs import Outputs
+from intent_bert.model.outputs import Outputs, unit_rows
 from intent_bert.workbench.merging import GROUP, GROUPS_FILE, SENTENCES_FILE
 from intent_bert.workbench.sentences import Sentence, Sentences, chunks, name_of, sentences_of
 
@@ -138,7 +138,7 @@ def grouping_vectors(outputs: Outputs) -> np.ndarray:
     stand in a sentence.
     """
     spaces = [outputs.vectors, *np.split(outputs.layers, 2, axis=1)]
-    return _unit(np.concatenate([_unit(each - each.mean(axis=0)) for each in spaces if each.shape[1]], axis=1))
+    return unit_rows(np.concatenate([unit_rows(each - each.mean(axis=0)) for each in spaces if each.shape[1]], axis=1))
 
 
 def grouped(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -148,7 +148,7 @@ def grouped(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MOST_GROUPED])
     found = _best_cut(vectors[chosen].astype("float64"))
     centers = np.stack([vectors[chosen[found == number]].mean(axis=0) for number in range(found.max() + 1)])
-    groups = (vectors @ _unit(centers).T).argmax(axis=1) if len(chosen) < len(vectors) else found
+    groups = (vectors @ unit_rows(centers).T).argmax(axis=1) if len(chosen) < len(vectors) else found
     sizes = np.bincount(groups, minlength=len(centers))
     order = np.argsort(-sizes, kind="stable")
     numbers = np.empty(len(sizes), "int64")
@@ -198,7 +198,7 @@ def _described(
     numbers = [int(each) for each in np.unique(groups) if each != ALONE]
     for number in [*numbers, *([ALONE] if (groups == ALONE).any() else [])]:
         members = np.flatnonzero(groups == number)
-        closeness = vectors[members] @ _unit(vectors[members].mean(axis=0, keepdims=True))[0]
+        closeness = vectors[members] @ unit_rows(vectors[members].mean(axis=0, keepdims=True))[0]
         members = members[np.argsort(-closeness, kind="stable")]
         lines += [(number, refused[each].row, texts[each], classes[nearest[each]]) for each in members]
         if number == ALONE:
@@ -262,7 +262,3 @@ class WordCounts:
 
 def _words(text: str) -> set[str]:
     return {word for word in _WORD.findall(text.casefold()) if not word.isdigit()}
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -193,7 +193,8 @@ def test_limits_that_cannot_be_meant(settings):
 
 
 def test_limits_that_are_off():
-    ServerSettings(cache_size=0, batch_wait=0.0, reload_every=0.0)
+    settings = ServerSettings(cache_size=0, batch_wait=0.0, reload_every=0.0)
+    assert (settings.cache_size, settings.batch_wait, settings.reload_every) == (0, 0.0, 0.0)
 
 
 # --- batches of requests -----------------------------------------------------------------------------------------
